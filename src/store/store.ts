@@ -1,0 +1,243 @@
+/**
+ * What is kept, in the domain's words. Two engines keep these promises: SQLite and PostgreSQL.
+ * "Durable" means: on disk (fsync) of the engine before the promise resolves.
+ * Every method throws `StoreUnavailable` when the engine cannot answer; nothing was written then,
+ * or it is unknown whether it was, and the caller must not hand out what it wanted to record.
+ */
+
+/** A serial number: lower-case hex, even number of digits, no separators. */
+export type SerialHex = string;
+
+/** RFC 5280 5.3.1 names of revocation reasons; `certificateHold` can be released. */
+export type RevocationReason =
+  | "unspecified"
+  | "keyCompromise"
+  | "cACompromise"
+  | "affiliationChanged"
+  | "superseded"
+  | "cessationOfOperation"
+  | "certificateHold"
+  | "privilegeWithdrawn"
+  | "aACompromise";
+
+export interface Revocation {
+  readonly at: Date;
+  readonly reason: RevocationReason;
+  /** Who revoked: an identity as in the audit. */
+  readonly by: string;
+}
+
+/** A row of the index. Display strings are for people; decisions use DER or typed values. */
+export interface StoredCertificate {
+  /** Append order within the store; the key of keyset pages. */
+  readonly id: number;
+  readonly issuerId: string;
+  readonly serial: SerialHex;
+  /** Hex SHA-256 of the certificate's DER; of an imported row without a file, undefined. */
+  readonly sha256: string | undefined;
+  readonly spkiSha256: string | undefined;
+  readonly profile: string;
+  /** RFC 4514 style, for people. */
+  readonly subject: string;
+  readonly subjectDer: Uint8Array;
+  readonly commonName: string | undefined;
+  /** Canonical, prefixed by kind: `dns:web.example.test`, `ip:10.0.0.1`. */
+  readonly subjectAltNames: readonly string[];
+  /** Dotted OIDs. */
+  readonly extendedKeyUsage: readonly string[];
+  readonly keyType: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+  readonly issuedAt: Date;
+  readonly renewAfter: Date;
+  readonly requestedBy: string;
+  /** How it came to be: `token`, `operator`, `renewal`, `internal`, `import`, `acme`, `est`. */
+  readonly via: string;
+  /** Serial of the first certificate of the lineage, and when that was issued. */
+  readonly lineage: SerialHex;
+  readonly lineageStartedAt: Date;
+  readonly replaces: SerialHex | undefined;
+  readonly revocation: Revocation | undefined;
+}
+
+export type NewCertificate = Omit<StoredCertificate, "id" | "revocation">;
+
+/** A credential that this issuance spends, checked and spent in the same transaction. */
+export interface SpentCredential {
+  /** `token`: an enrolment token's jti. `idempotency`: an Idempotency-Key in its caller's scope. */
+  readonly kind: "token" | "idempotency";
+  readonly id: string;
+  /** How many different bindings may use it. */
+  readonly uses: number;
+  /** What a repetition must equal to get the same certificate: SPKI hash, or request hash. */
+  readonly binding: string;
+  readonly expiresAt: Date;
+}
+
+export interface NewAuditEntry {
+  readonly at: Date;
+  readonly requestId: string;
+  /** `issue`, `renew`, `revoke`, `hold`, `release`, `check`, `token`, `authenticate`, … */
+  readonly action: string;
+  readonly verdict: "accepted" | "refused" | "error";
+  /** Identity of the caller, e.g. `certificate:0a1b… (CN=web)`, `token:<jti>`, `anonymous`. */
+  readonly caller: string;
+  readonly address: string | undefined;
+  /** The certificate that was made or acted on. */
+  readonly serial: SerialHex | undefined;
+  readonly csrSha256: string | undefined;
+  /** Refusal code when refused. */
+  readonly code: string | undefined;
+  /** Anything else worth reading later; JSON values only, never a secret. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface AuditEntry extends NewAuditEntry {
+  readonly id: number;
+}
+
+export interface NewIssuance {
+  readonly certificate: NewCertificate;
+  /** Undefined only for imported rows whose certificate file is gone. */
+  readonly der: Uint8Array | undefined;
+  readonly audit: NewAuditEntry;
+  readonly spends: readonly SpentCredential[];
+  /** The certificate that this one replaces and revokes at once (`renew.revokeOld`). */
+  readonly revokes?: {
+    readonly issuerId: string;
+    readonly serial: SerialHex;
+    readonly revocation: Revocation;
+  };
+}
+
+export type IssuanceResult =
+  /** Written and durable. */
+  | { readonly result: "recorded"; readonly certificate: StoredCertificate }
+  /** A credential was spent before with the same binding: this is what it gave. Nothing written. */
+  | { readonly result: "replayed"; readonly certificate: StoredCertificate }
+  /** A credential was spent before with another binding and has no use left. Nothing written. */
+  | { readonly result: "spent"; readonly credential: SpentCredential };
+
+export type RevocationResult =
+  | {
+      readonly result: "revoked" | "released" | "unchanged";
+      readonly certificate: StoredCertificate;
+    }
+  /** E.g. releasing what is not on hold, or changing a final reason. */
+  | { readonly result: "conflict"; readonly certificate: StoredCertificate }
+  | { readonly result: "not-found" };
+
+/** One change of revocation status, in the order in which they were made. */
+export interface RevocationEvent {
+  readonly sequence: number;
+  readonly issuerId: string;
+  readonly serial: SerialHex;
+  readonly notAfter: Date;
+  readonly at: Date;
+  /** `undefined`: released from hold. */
+  readonly reason: RevocationReason | undefined;
+}
+
+export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
+
+/** Filters of the index; all given ones must hold. */
+export interface CertificateQuery {
+  readonly status?: CertificateStatus;
+  readonly profile?: string;
+  /** Case-insensitive substring of the subject. */
+  readonly subject?: string;
+  /** Canonical name with or without its kind, or a suffix when it begins with a dot. */
+  readonly san?: string;
+  /** Prefix of the serial. */
+  readonly serial?: string;
+  readonly spki?: string;
+  readonly requestedBy?: string;
+  readonly issuedAfter?: Date;
+  readonly issuedBefore?: Date;
+  readonly expiresAfter?: Date;
+  readonly expiresBefore?: Date;
+  /** Newest issued first (default), or next to expire first. */
+  readonly order?: "issued" | "expires";
+  readonly limit?: number;
+  /** Opaque, from a previous page with the same filters and order. */
+  readonly cursor?: string;
+  /** The instant that `status` refers to. */
+  readonly now: Date;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Cursor of the next page; undefined on the last. */
+  readonly next: string | undefined;
+}
+
+export interface AuditQuery {
+  readonly action?: string;
+  readonly verdict?: string;
+  readonly caller?: string;
+  readonly serial?: string;
+  readonly requestId?: string;
+  readonly after?: Date;
+  readonly before?: Date;
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export interface Store {
+  readonly engine: "sqlite" | "postgres";
+
+  /** Certificate, names, spent credentials, audit line: one transaction, durable when it resolves. */
+  recordIssuance(issuance: NewIssuance): Promise<IssuanceResult>;
+  /** Durable when it resolves. */
+  recordAudit(entry: NewAuditEntry): Promise<void>;
+  /** Sets, changes hold to a final reason, or (reason undefined) releases a hold; durable. */
+  revoke(
+    issuerId: string,
+    serial: SerialHex,
+    change: { at: Date; reason: RevocationReason | undefined; by: string },
+    audit: NewAuditEntry,
+  ): Promise<RevocationResult>;
+
+  /** What a credential with this binding gave earlier, or how often it was spent. */
+  findSpent(
+    kind: SpentCredential["kind"],
+    id: string,
+    binding: string,
+  ): Promise<{ readonly certificate: StoredCertificate | undefined; readonly uses: number }>;
+
+  findCertificate(issuerId: string, serial: SerialHex): Promise<StoredCertificate | undefined>;
+  /** The very certificate with these DER bytes; the question that every request of a peer asks. */
+  findByFingerprint(sha256: string): Promise<StoredCertificate | undefined>;
+  /** All that have this public key, newest first, at most `limit`. */
+  findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]>;
+  /** DER of the given rows; rows without a file are left out. */
+  readDer(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>;
+
+  searchCertificates(query: CertificateQuery): Promise<Page<StoredCertificate>>;
+  /** Everything that matches, page by page with bounded memory; ignores limit and cursor. */
+  streamCertificates(query: CertificateQuery): AsyncIterable<readonly StoredCertificate[]>;
+  searchAudit(query: AuditQuery): Promise<Page<AuditEntry>>;
+
+  /** Changes after `afterSequence` in order, at most `limit`. */
+  revocationEvents(
+    issuerId: string,
+    afterSequence: number,
+    limit: number,
+  ): Promise<readonly RevocationEvent[]>;
+  /** Draws the next number of a named sequence (`crl:<issuer>`); never the same twice, durable. */
+  nextNumber(sequence: string, atLeast?: number): Promise<number>;
+
+  /** Small named facts (schema mark, restore mark, issuer on record). */
+  getFact(key: string): Promise<string | undefined>;
+  putFact(key: string, value: string): Promise<void>;
+
+  /** Throws StoreUnavailable when a write and a read would not succeed now. */
+  probe(): Promise<void>;
+  /** Waits for what is queued, then closes. */
+  close(): Promise<void>;
+}
+
+/** The engine cannot answer. `cause` holds its own error for the log; the message is for people. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+}
