@@ -141,6 +141,12 @@ export const catalogue = {
     cause: "The limit for this identity or address is reached.",
     cure: "Wait as long as Retry-After says.",
   },
+  "invalid-configuration": {
+    title: "The configuration is wrong",
+    cause:
+      "A key of countersign.yaml, an environment variable or a flag is unknown or out of range.",
+    cure: "`violations` names file, line and key of each problem; docs/reference/configuration.md lists the keys.",
+  },
   "store-unavailable": {
     title: "The store is unavailable",
     cause: "The database cannot be written or reached. Nothing was issued.",
