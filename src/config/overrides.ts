@@ -65,15 +65,17 @@ export function overridesFromEnvironment(
   spare: ReadonlySet<string>,
   problems: Violation[],
 ): Override[] {
-  const byVariable = new Map(keys.map((path) => [variableOf(path), path]));
+  const byVariable = Map.groupBy(keys, variableOf);
   const overrides: Override[] = [];
   for (const [variable, text] of Object.entries(env)) {
     if (!variable.startsWith("COUNTERSIGN_") || text === undefined) {
       continue;
     }
-    const path = byVariable.get(variable);
+    const [path, other] = byVariable.get(variable) ?? [];
     const origin = { source: "environment", variable } as const;
-    if (path !== undefined) {
+    if (path !== undefined && other !== undefined) {
+      problems.push(ambiguous(origin, path, other));
+    } else if (path !== undefined) {
       overrides.push({ path, text, origin });
     } else if (
       !otherVariables.test(variable) &&
@@ -104,6 +106,18 @@ export function overridesFromFlags(
     }
   }
   return overrides.sort((a, b) => a.path.length - b.path.length);
+}
+
+/** A profile `web-keys` and the keys of a profile `web` have the same variable. */
+function ambiguous(origin: Origin, path: KeyPath, other: KeyPath): Violation {
+  return configProblem({
+    origin,
+    path: [],
+    rule: "contradiction",
+    got: `a name that stands for ${formatKeyPath(path)} and ${formatKeyPath(other)}`,
+    want: "one that stands for one key",
+    hint: "set it in the file or with --set",
+  });
 }
 
 function unknownKey(path: KeyPath, origin: Origin, name: string, names: Iterable<string>) {

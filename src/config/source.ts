@@ -9,6 +9,8 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  visit,
+  type YAMLError,
 } from "yaml";
 import type { Violation } from "../refusal.ts";
 import { configProblem, type KeyPath } from "./problem.ts";
@@ -24,14 +26,13 @@ export interface Source {
 
 /** Reads a YAML (or JSON) file; what is wrong with its syntax comes back as problems. */
 export function readSource(file: string): Source | readonly Violation[] {
-  const problem = (line: number, got: string, hint?: string) =>
+  const problem = (line: number, got: string) =>
     configProblem({
       origin: { source: "file", file, line },
       path: [],
       rule: "syntax",
       got,
       want: "",
-      ...(hint === undefined ? {} : { hint }),
     });
   let written: string;
   try {
@@ -43,10 +44,19 @@ export function readSource(file: string): Source | readonly Violation[] {
   }
   const lines = new LineCounter();
   const document = parseDocument(written, { lineCounter: lines, merge: true, version: "1.2" });
-  if (document.errors.length + document.warnings.length > 0) {
-    return [...document.errors, ...document.warnings].map((error) =>
-      problem(lines.linePos(error.pos[0]).line, firstLine(error.message)),
-    );
+  const faults = [...document.errors, ...document.warnings].map((error) =>
+    problem(lines.linePos(error.pos[0]).line, sayFault(error)),
+  );
+  visit(document, {
+    Alias(_key, alias) {
+      if (alias.resolve(document) === undefined) {
+        const line = lines.linePos(alias.range?.[0] ?? 0).line;
+        faults.push(problem(line, `*${alias.source} has no &${alias.source} before it`));
+      }
+    },
+  });
+  if (faults.length > 0) {
+    return faults;
   }
   let value: unknown;
   try {
@@ -62,8 +72,11 @@ export function readSource(file: string): Source | readonly Violation[] {
   };
 }
 
-function firstLine(message: string): string {
-  return (message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:$/, "");
+function sayFault(error: YAMLError): string {
+  if (error.code === "MULTIPLE_DOCS") {
+    return "the file holds more than one document";
+  }
+  return (error.message.split("\n")[0] ?? "").replace(/ at line \d+, column \d+:$/, "");
 }
 
 /** Walks down through maps, lists and aliases as far as the file goes. */

@@ -55,7 +55,8 @@ const writtenReference = [
 
 function durationRange(about: { readonly least?: number; readonly most?: number }): string {
   const least = about.least === undefined ? "" : `, at least ${formatDuration(about.least)}`;
-  const most = about.most === undefined ? "" : `, at most ${formatDuration(about.most)}`;
+  const most =
+    about.most === undefined ? ", at most 100y" : `, at most ${formatDuration(about.most)}`;
   return least + most;
 }
 
@@ -64,7 +65,7 @@ export const duration = (about: About & { readonly least?: number; readonly most
   Type.Unsafe<number>({
     unit: "duration",
     expected: `a duration such as 30d, 36h, 90m, 15s, or whole seconds${durationRange(about)}`,
-    // Beyond a hundred years dates leave what X.509 and SQL can hold.
+    // A hundred years: what is longer is a slip of the pen.
     most: 3_153_600_000,
     ...about,
     ...writtenDuration,

@@ -107,6 +107,16 @@ describe("names that mean nothing", () => {
     expect(problems({ flags: { "listen.prot": "1" } })).toContain("did you mean listen.port?");
   });
 
+  it("are refused where they stand for two keys", () => {
+    const profile = "{ extendedKeyUsage: [clientAuth], validity: 1d }";
+    const env = {
+      COUNTERSIGN_PROFILES: `{ web: ${profile}, web-keys: ${profile} }`,
+      COUNTERSIGN_PROFILES_WEB_KEYS: "{ rsa: false }",
+    };
+    const yaml = `name: x\npublicUrl: https://x.test\nprofiles: ${env.COUNTERSIGN_PROFILES}\n`;
+    expect(problems({ yaml, env })).toContain("stands for profiles.web.keys and profiles.web-keys");
+  });
+
   it("are not the programs' own variables, nor those of Kubernetes, nor those of secrets", () => {
     const env = {
       COUNTERSIGN_DATA: "x",

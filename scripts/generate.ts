@@ -1,0 +1,55 @@
+/**
+ * Writes the files that follow from the source. With `--check` it writes nothing, compares, shows
+ * the first difference of each file and the command that mends it, and fails.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { renderConfigurationReference } from "./configuration-reference.ts";
+import { renderEditorSchema } from "./editor-schema.ts";
+import { renderErrorsReference } from "./errors-reference.ts";
+
+interface GeneratedFile {
+  readonly path: string;
+  render(): string | Promise<string>;
+}
+
+/** What is generated. A document that is built from the server or the commands is one more line. */
+const files: readonly GeneratedFile[] = [
+  { path: "countersign.schema.json", render: renderEditorSchema },
+  { path: "docs/reference/configuration.md", render: renderConfigurationReference },
+  { path: "docs/reference/errors.md", render: renderErrorsReference },
+];
+
+const root = join(import.meta.dirname, "..");
+const check = process.argv.includes("--check");
+let drifted = 0;
+for (const { path, render } of files) {
+  const wanted = await render();
+  const found = await readFile(join(root, path), "utf8").catch(() => "");
+  if (wanted === found) {
+    continue;
+  }
+  if (check) {
+    drifted += 1;
+    console.error(`${path} is not what the source says:\n${firstDifference(found, wanted)}`);
+  } else {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), wanted);
+    console.log(`wrote ${path}`);
+  }
+}
+if (drifted > 0) {
+  console.error("Run: npm run generate");
+  process.exitCode = 1;
+}
+
+/** The first few lines that differ, as a diff shows them. */
+function firstDifference(found: string, wanted: string): string {
+  const before = found.split("\n");
+  const after = wanted.split("\n");
+  const start = before.findIndex((line, index) => line !== after[index]);
+  const line = start === -1 ? before.length : start;
+  const part = (mark: string, lines: readonly string[]) =>
+    lines.slice(line, line + 3).map((text) => `${mark} ${text.slice(0, 160)}`);
+  return [`@ line ${line + 1}`, ...part("-", before), ...part("+", after)].join("\n");
+}
