@@ -35,7 +35,7 @@ export function resolveValue(
   path: KeyPath,
   at: Resolving,
 ): unknown {
-  const value = written === undefined ? structuredClone(schema.default) : written;
+  const value = written === undefined ? schema.default : written;
   const map = mapForm(schema);
   if (map.properties !== undefined || map.patternProperties !== undefined) {
     if (isPlainMap(value)) {

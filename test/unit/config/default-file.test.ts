@@ -9,7 +9,7 @@ const options: DefaultFile = {
   name: 'Example "Internal" CA: #1',
   publicUrl: "https://ca.example.test:8443",
   publicHttpUrl: "http://ca.example.test:8080",
-  hosts: ["localhost", "127.0.0.1", "::1", "build-7", "203.0.113.9", "ca.example.test"],
+  hosts: ["localhost", "127.0.0.1", "::1", "build-7", "build-7", "203.0.113.9", "ca.example.test"],
   attributes: ["countryName", "stateOrProvinceName", "organizationName", "commonName"],
 };
 

@@ -63,7 +63,7 @@ describe("precedence", () => {
   it("remembers where each value came from", () => {
     const loaded = load({
       yaml,
-      env: { COUNTERSIGN_TOKENS_TTL: "5m" },
+      env: { COUNTERSIGN_TOKENS_TTL: "5m", COUNTERSIGN_LISTEN_HOST: "::" },
       flags: { "listen.host": "::1" },
     });
     const origins = new Map(describeConfig(loaded).map(({ key, origin }) => [key, origin]));
