@@ -1,0 +1,163 @@
+import { accepted, type Outcome, type Violation } from "../refusal.ts";
+import { readBlockedKeys } from "./blocked-keys.ts";
+import { findContradictions } from "./contradictions.ts";
+import { type LoadedConfig, refuse } from "./load.ts";
+import type { Config } from "./schema.ts";
+import type { Secret } from "./secret.ts";
+
+export interface Listener {
+  readonly host: string;
+  /** 0: the system chooses. */
+  readonly port: number;
+}
+
+/** At most `max` within each `windowSeconds`. */
+export interface RateLimit {
+  readonly max: number;
+  readonly windowSeconds: number;
+}
+
+/** Somebody else whose JWTs enrol here. */
+export interface TrustedIssuer {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwks: { readonly url: URL } | { readonly file: string };
+  readonly algorithms: readonly string[];
+  /** Claim that gives the common name. */
+  readonly commonNameClaim: string;
+  /** `dns:{sub}.svc`: a claim's name between braces. */
+  readonly subjectAltNameTemplates: readonly string[];
+  readonly profile: string;
+  readonly oneTime: boolean;
+}
+
+/** What the server is built from: nothing in it needs checking again. */
+export interface CompiledConfig {
+  readonly name: string;
+  readonly dataDir: string;
+  readonly publicUrl: URL;
+  readonly publicHttpUrl: URL | undefined;
+  readonly listeners: {
+    readonly tls: Listener & { readonly requireClientCertificate: boolean };
+    readonly http: Listener | undefined;
+    readonly metrics: Listener | undefined;
+  };
+  readonly database: Secret;
+  /** `key` is an absolute path or a `pkcs11:` URI. */
+  readonly issuer: Config["issuer"];
+  readonly rootCertificate: string;
+  readonly tokenKey: string;
+  /** Hex SHA-256 of SubjectPublicKeyInfos that are never certified. */
+  readonly blockedKeys: ReadonlySet<string>;
+  readonly tokens: {
+    readonly ttlSeconds: number;
+    readonly maxTtlSeconds: number;
+    readonly issuers: readonly TrustedIssuer[];
+  };
+  readonly indexReaders: "certificate" | "operator";
+  /** Undefined: nothing is counted. */
+  readonly rates:
+    | Readonly<Record<"perAddress" | "perIdentity" | "enrolment" | "renewal", RateLimit>>
+    | undefined;
+  readonly bodyBytes: number;
+  readonly timeouts: Readonly<
+    Record<"headersSeconds" | "requestSeconds" | "handshakeSeconds", number>
+  >;
+  readonly crl: {
+    readonly validitySeconds: number;
+    readonly partitions: number;
+    /** 0: no delta CRLs. */
+    readonly deltaSeconds: number;
+  };
+  readonly ocsp: { readonly validitySeconds: number; readonly nonce: boolean };
+  readonly logLevel: Config["log"]["level"];
+}
+
+/**
+ * Turns a loaded configuration into what the server is built from. Refuses with
+ * `invalid-configuration` and every problem at once. Reads the file of blocked keys.
+ */
+export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
+  const { values } = loaded;
+  const blocked = blockedKeysOf(values);
+  const problems: Violation[] = [...findContradictions(loaded), ...blocked.problems];
+  if (problems.length > 0) {
+    return refuse(problems);
+  }
+  const { name, rootCertificate, tokenKey, database, issuer, limits } = values;
+  return accepted({
+    name,
+    dataDir: loaded.dataDir,
+    publicUrl: new URL(values.publicUrl),
+    publicHttpUrl: values.publicHttpUrl === undefined ? undefined : new URL(values.publicHttpUrl),
+    listeners: listenersOf(values),
+    database,
+    issuer,
+    rootCertificate,
+    tokenKey,
+    blockedKeys: blocked.keys,
+    tokens: {
+      ttlSeconds: values.tokens.ttl,
+      maxTtlSeconds: values.tokens.maxTtl,
+      issuers: values.tokens.issuers.map(trustedIssuer),
+    },
+    indexReaders: values.index.readers,
+    rates: limits.enabled
+      ? {
+          perAddress: rateLimit(limits.perAddress),
+          perIdentity: rateLimit(limits.perIdentity),
+          enrolment: rateLimit(limits.enrolment),
+          renewal: rateLimit(limits.renewal),
+        }
+      : undefined,
+    bodyBytes: limits.bodyBytes,
+    timeouts: {
+      headersSeconds: limits.headersTimeout,
+      requestSeconds: limits.requestTimeout,
+      handshakeSeconds: limits.handshakeTimeout,
+    },
+    crl: {
+      validitySeconds: values.crl.validity,
+      partitions: values.crl.partitions,
+      deltaSeconds: values.crl.delta,
+    },
+    ocsp: { validitySeconds: values.ocsp.validity, nonce: values.ocsp.nonce },
+    logLevel: values.log.level,
+  });
+}
+
+function blockedKeysOf({ policy }: Config): ReturnType<typeof readBlockedKeys> {
+  return policy === "anything" || policy.blockedKeys === undefined
+    ? { keys: new Set(), problems: [] }
+    : readBlockedKeys(policy.blockedKeys);
+}
+
+function listenersOf({ listen }: Config): CompiledConfig["listeners"] {
+  const { host, port, requireClientCertificate, httpHost, httpPort } = listen;
+  return {
+    tls: { host, port, requireClientCertificate },
+    http: httpPort === false ? undefined : { host: httpHost ?? host, port: httpPort },
+    metrics:
+      listen.metricsPort === false
+        ? undefined
+        : { host: listen.metricsHost, port: listen.metricsPort },
+  };
+}
+
+function trustedIssuer(wish: Config["tokens"]["issuers"][number]): TrustedIssuer {
+  const { issuer, audience, jwks, algorithms, claims, profile, oneTime } = wish;
+  return {
+    issuer,
+    audience,
+    jwks: /^https?:/.test(jwks) ? { url: new URL(jwks) } : { file: jwks },
+    algorithms,
+    commonNameClaim: claims.commonName,
+    subjectAltNameTemplates: claims.subjectAltName,
+    profile,
+    oneTime,
+  };
+}
+
+function rateLimit({ max, window }: { readonly max: number; readonly window: number }): RateLimit {
+  return { max, windowSeconds: window };
+}
