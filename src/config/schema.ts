@@ -1,13 +1,14 @@
 import Type, { type Static } from "typebox";
 import type { SchemaNode } from "./node.ts";
 import { policySchema, profileSchema } from "./policy-schema.ts";
+import { tokensSchema } from "./token-schema.ts";
 import {
+  closed,
   count,
   databaseUrl,
   duration,
   keyReference,
   path,
-  pathOrUrl,
   port,
   portOrOff,
   secret,
@@ -21,8 +22,6 @@ import {
  * The one description of the configuration. From it come the type, the validation, the JSON Schema
  * for editors, the reference page, and the names of environment variables and flags.
  */
-
-const closed = { additionalProperties: false, default: {} } as const;
 
 const rate = (description: string, max: number) =>
   Type.Object(
@@ -120,111 +119,6 @@ const listenSchema = Type.Object(
   { description: "Where the service listens.", examples: [{ port: 8443 }], ...closed },
 );
 
-const trustedIssuerSchema = Type.Object(
-  {
-    issuer: text({
-      description: "The `iss` of its tokens, exactly.",
-      examples: ["https://token.actions.githubusercontent.com"],
-    }),
-    audience: text({
-      description: "The `aud` that its tokens must name.",
-      examples: ["https://ca.example.test:8443"],
-    }),
-    jwks: pathOrUrl({
-      description: "Its public keys, as a JSON Web Key Set.",
-      examples: ["https://kubernetes.default.svc/openid/v1/jwks", "cluster-jwks.json"],
-    }),
-    algorithms: Type.Array(
-      word(
-        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"],
-        { description: "A JWS algorithm.", examples: ["RS256"] },
-      ),
-      {
-        description: "Signature algorithms that its tokens may use.",
-        default: ["RS256", "ES256"],
-        examples: [["RS256"]],
-        expected: "a list of asymmetric JWS algorithms",
-        minItems: 1,
-      },
-    ),
-    claims: Type.Object(
-      {
-        commonName: Type.String({
-          description: "The claim that gives the common name.",
-          default: "sub",
-          examples: ["sub"],
-          expected: "the name of a claim",
-          minLength: 1,
-        }),
-        subjectAltName: Type.Array(
-          Type.String({
-            pattern: "^(dns|ip|uri|email):.+$",
-            expected: "a name such as dns:{claim}.svc",
-          }),
-          {
-            description:
-              "Names that a token entitles to; `{claim}` stands for the value of that claim.",
-            default: [],
-            examples: [["dns:{sub}.svc"]],
-            expected: "a list of names such as dns:{claim}.svc",
-          },
-        ),
-      },
-      {
-        description: "How claims become names.",
-        examples: [{ commonName: "sub", subjectAltName: ["dns:{sub}.svc"] }],
-        ...closed,
-      },
-    ),
-    profile: text({
-      description: "The profile that its tokens entitle to.",
-      examples: ["client"],
-    }),
-    oneTime: yesNo({
-      description: "Whether each of its tokens gives one certificate only.",
-      default: true,
-      examples: [false],
-    }),
-  },
-  { additionalProperties: false },
-);
-
-const tokensSchema = Type.Object(
-  {
-    ttl: duration({
-      description: "Life of an enrolment token when not asked otherwise.",
-      least: 1,
-      most: 86_400,
-      default: "10m",
-      examples: ["10m"],
-    }),
-    maxTtl: duration({
-      description: "Longest life of an enrolment token.",
-      least: 1,
-      most: 86_400,
-      default: "24h",
-      examples: ["1h"],
-    }),
-    issuers: Type.Array(trustedIssuerSchema, {
-      description:
-        "Others whose JWTs enrol here: Kubernetes service accounts, CI systems, any OpenID provider.",
-      default: [],
-      examples: [
-        [
-          {
-            issuer: "https://kubernetes.default.svc",
-            audience: "https://ca.example.test:8443",
-            jwks: "cluster-jwks.json",
-            profile: "client",
-          },
-        ],
-      ],
-      expected: "a list of issuers",
-    }),
-  },
-  { description: "Tokens that entitle to enrol.", examples: [{ ttl: "10m" }], ...closed },
-);
-
 const limitsSchema = Type.Object(
   {
     enabled: yesNo({
@@ -307,7 +201,7 @@ const ocspSchema = Type.Object(
 );
 
 /** All of `countersign.yaml`. */
-export const configSchema = Type.Object(
+const configSchema = Type.Object(
   {
     name: text({
       description: "The authority's name: issuer of its tokens, title of its pages.",

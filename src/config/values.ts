@@ -4,19 +4,9 @@ import type { Secret } from "./secret.ts";
 
 /**
  * The kinds of single values that a configuration has. The static type of each is what the program
- * gets (seconds, absolute paths, secrets that do not print); the schema is what a person writes.
+ * gets (seconds, absolute paths, secrets that do not print); the schema is what a person writes, and
+ * its `resolve` says how `resolve.ts` makes the one of the other.
  */
-
-/** What turns the written value into the static type; see `resolve.ts`. */
-export type Resolution =
-  | "duration"
-  | "path"
-  | "path-or-url"
-  | "key-reference"
-  | "secret"
-  | "database"
-  | "renew-before"
-  | "port-or-off";
 
 /** What every key says about itself; `default` absent means: required, or absent when optional. */
 export interface About {
@@ -27,6 +17,9 @@ export interface About {
   /** Completes "expected …" in an error; simple kinds have their own words. */
   readonly expected?: string;
 }
+
+/** A map of known keys that may be left out whole. */
+export const closed = { additionalProperties: false, default: {} } as const;
 
 /** When a renewal is due: a share of the lifetime, or a time, before the end. */
 export type RenewBefore = { readonly fraction: number } | { readonly seconds: number };
