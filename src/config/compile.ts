@@ -2,6 +2,12 @@ import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
 import { findContradictions } from "./contradictions.ts";
 import { type LoadedConfig, refuse } from "./load.ts";
+import {
+  type BasePolicy,
+  basePolicyOf,
+  type ProfileOptions,
+  profileOptionsOf,
+} from "./profile-options.ts";
 import type { Config } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 
@@ -47,6 +53,9 @@ export interface CompiledConfig {
   readonly issuer: Config["issuer"];
   readonly rootCertificate: string;
   readonly tokenKey: string;
+  readonly basePolicy: BasePolicy;
+  /** What the profiles are compiled from, in the order of the file. */
+  readonly profiles: readonly ProfileOptions[];
   /** Hex SHA-256 of SubjectPublicKeyInfos that are never certified. */
   readonly blockedKeys: ReadonlySet<string>;
   readonly tokens: {
@@ -95,6 +104,8 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     issuer,
     rootCertificate,
     tokenKey,
+    basePolicy: basePolicyOf(values),
+    profiles: profileOptionsOf(values),
     blockedKeys: blocked.keys,
     tokens: {
       ttlSeconds: values.tokens.ttl,
