@@ -99,7 +99,7 @@ export function decodeOid(octets: Uint8Array): string {
     if (arc > 0n || small >= 2 ** 46) arc = ((arc || BigInt(small)) << 7n) | BigInt(octet & 0x7f);
     else small = small * 128 + (octet & 0x7f);
     if (octet >= 0x80) continue;
-    dotted += dotted === "" ? firstArcs(arc || BigInt(small)) : `.${arc || small}`;
+    dotted += dotted === "" ? firstArcs(arc || small) : `.${arc || small}`;
     arc = 0n;
     small = 0;
     begun = false;
@@ -115,7 +115,7 @@ function malformed(problem: string, offset: number): DerError {
   return new DerError(problem, offset, "object identifier");
 }
 
-function firstArcs(joined: bigint): string {
-  const root = joined < 40n ? 0n : joined < 80n ? 1n : 2n;
-  return `${root}.${joined - root * 40n}`;
+function firstArcs(joined: bigint | number): string {
+  const root = joined < 40 ? 0 : joined < 80 ? 1 : 2;
+  return `${root}.${typeof joined === "bigint" ? joined - BigInt(root * 40) : joined - root * 40}`;
 }

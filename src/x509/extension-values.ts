@@ -51,7 +51,7 @@ export function readNsComment(value: Uint8Array): string {
   const outer = new DerReader(value, "nsComment");
   const text = outer.content(TAG.ia5String, "nsComment");
   outer.end();
-  return Buffer.from(text.buffer, text.byteOffset, text.length).toString("latin1");
+  return asciiText(text);
 }
 
 /** RFC 5280 4.2.1.12: dotted OIDs, at least one, none twice. */
@@ -113,7 +113,7 @@ export function readDistributionPointName(point: DerReader): string[] {
   while (!names.done) {
     const tag = names.peek() ?? 0;
     const content = names.content(tag, "generalName");
-    if (tag === TAG.uri) urls.push(Buffer.from(content).toString("latin1"));
+    if (tag === TAG.uri) urls.push(asciiText(content));
   }
   return urls;
 }
@@ -133,7 +133,7 @@ export function readAuthorityInfoAccess(value: Uint8Array): {
     const location = description.content(tag, "accessLocation");
     description.end();
     if (tag !== TAG.uri) continue;
-    const url = Buffer.from(location).toString("latin1");
+    const url = asciiText(location);
     if (method === OCSP_METHOD) ocsp.push(url);
     if (method === CA_ISSUERS_METHOD) caIssuers.push(url);
   } while (!descriptions.done);
@@ -209,4 +209,8 @@ function readNamedBits<Name extends string>(
   const highest = (content.length - 1) * 8 - unused;
   if (highest > names.length) outer.fail(`bit ${highest - 1} has no name`);
   return found;
+}
+
+function asciiText(octets: Uint8Array): string {
+  return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
 }

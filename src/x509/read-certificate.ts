@@ -131,11 +131,19 @@ export function readExtensions(
   const list = wrapper.enter(0x30, "extensions");
   do {
     const extension = list.enter(0x30, "extension");
-    const dotted = decodeOid(extension.content(0x06, "extnID"));
+    const dotted = extensionOid(extension.content(0x06, "extnID"));
     const critical = extension.peek() === 0x01 && readTrue(extension, "critical");
     const value = extension.content(0x04, "extnValue");
     extension.end();
     if (extensions.has(dotted)) duplicates.push(dotted);
     else extensions.set(dotted, { critical, value });
   } while (!list.done);
+}
+
+/** Nearly all extensions stand right under id-ce (2.5.29), so that decoding is a look-up. */
+const idCe: readonly string[] = Array.from({ length: 128 }, (_, last) => `2.5.29.${last}`);
+
+function extensionOid(octets: Uint8Array): string {
+  const isIdCe = octets.length === 3 && octets[0] === 0x55 && octets[1] === 0x1d;
+  return (isIdCe && idCe[octets[2] ?? 0x80]) || decodeOid(octets);
 }

@@ -135,6 +135,13 @@ test("openssl crl -text shows what was meant", () => {
   }
 });
 
+test("a delta says so in a critical extension, as openssl crl -text shows", () => {
+  const { output } = openssl(["crl", "-in", "crl.pem", "-noout", "-text"], {
+    "crl.pem": encodePem("X509 CRL", crl({ crlNumber: 8, baseCrlNumber: 7 })),
+  });
+  expect(output).toContain("X509v3 Delta CRL Indicator: critical\n                7\n");
+});
+
 describe("the bytes", () => {
   test("leave revokedCertificates out when nothing is revoked", () => {
     expect(crl({ entries: [] })).not.toEqual(crl({ entries: [entry("01")] }));
