@@ -69,10 +69,17 @@ const VERSION_2 = Uint8Array.of(0x02, 0x01, 0x01);
 export function encodeRevokedEntry(entry: RevokedEntry): Uint8Array {
   const head = [encodeSerial(entry.serial), time(entry.at)];
   if (entry.reason === undefined || entry.reason === "unspecified") return sequence(...head);
-  const code = Uint8Array.of(crlReasonCodes[entry.reason]);
-  const reason = { oid: extensionOids.crlReason, critical: false, value: tlv(0x0a, code) };
-  return sequence(...head, sequence(encodeExtension(reason)));
+  return sequence(...head, reasonExtensions[entry.reason]);
 }
+
+/** The whole crlEntryExtensions of each reason, encoded once: lists have many of few kinds. */
+const reasonExtensions = Object.fromEntries(
+  Object.entries(crlReasonCodes).map(([reason, code]) => {
+    const value = tlv(0x0a, Uint8Array.of(code));
+    const extension = { oid: extensionOids.crlReason, critical: false, value };
+    return [reason, sequence(encodeExtension(extension))];
+  }),
+) as Readonly<Record<CrlReason, Uint8Array>>;
 
 /**
  * TBSCertList, DER. Without entries the list is absent, not empty (RFC 5280 5.1.2.6).
