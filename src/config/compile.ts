@@ -1,13 +1,10 @@
+import { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
 import { findContradictions } from "./contradictions.ts";
 import { type LoadedConfig, refuse } from "./load.ts";
-import {
-  type BasePolicy,
-  basePolicyOf,
-  type ProfileOptions,
-  profileOptionsOf,
-} from "./profile-options.ts";
+import { formatOrigin } from "./problem.ts";
+import { basePolicyOf, profileOptionsOf } from "./profile-options.ts";
 import type { Config } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 
@@ -53,9 +50,8 @@ export interface CompiledConfig {
   readonly issuer: Config["issuer"];
   readonly rootCertificate: string;
   readonly tokenKey: string;
-  readonly basePolicy: BasePolicy;
-  /** What the profiles are compiled from, in the order of the file. */
-  readonly profiles: readonly ProfileOptions[];
+  /** By name, in the order of the file. */
+  readonly profiles: ReadonlyMap<string, Profile>;
   /** Hex SHA-256 of SubjectPublicKeyInfos that are never certified. */
   readonly blockedKeys: ReadonlySet<string>;
   readonly tokens: {
@@ -89,7 +85,12 @@ export interface CompiledConfig {
 export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
   const { values } = loaded;
   const blocked = blockedKeysOf(values);
-  const problems: Violation[] = [...findContradictions(loaded), ...blocked.problems];
+  const profiles = compileProfiles(loaded);
+  const problems: Violation[] = [
+    ...findContradictions(loaded),
+    ...blocked.problems,
+    ...profiles.problems,
+  ];
   if (problems.length > 0) {
     return refuse(problems);
   }
@@ -104,8 +105,7 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     issuer,
     rootCertificate,
     tokenKey,
-    basePolicy: basePolicyOf(values),
-    profiles: profileOptionsOf(values),
+    profiles: profiles.compiled,
     blockedKeys: blocked.keys,
     tokens: {
       ttlSeconds: values.tokens.ttl,
@@ -135,6 +135,25 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     ocsp: { validitySeconds: values.ocsp.validity, nonce: values.ocsp.nonce },
     logLevel: values.log.level,
   });
+}
+
+/** Compiles every profile; the problems of all of them, each with its place in the file. */
+function compileProfiles(loaded: LoadedConfig) {
+  const base = basePolicyOf(loaded.values);
+  const compiled = new Map<string, Profile>();
+  const problems: Violation[] = [];
+  for (const options of profileOptionsOf(loaded.values)) {
+    const profile = Profile.compile(options, base);
+    if (profile.ok) {
+      compiled.set(options.name, profile.value);
+      continue;
+    }
+    const place = formatOrigin(loaded.placeOf(["profiles", options.name]));
+    for (const one of profile.refusal.violations ?? []) {
+      problems.push({ ...one, message: `${place}: ${one.field}: ${one.message}` });
+    }
+  }
+  return { compiled, problems };
 }
 
 function blockedKeysOf({ policy }: Config): ReturnType<typeof readBlockedKeys> {

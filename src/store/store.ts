@@ -241,3 +241,13 @@ export interface Store {
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
 }
+
+/** A cursor that no page of this query gave. */
+export class InvalidCursor extends Error {
+  override readonly name = "InvalidCursor";
+  constructor() {
+    super(
+      "The cursor does not belong to this query: repeat the filters and the order of the page that gave it.",
+    );
+  }
+}

@@ -67,23 +67,24 @@ describe("a compiled configuration", () => {
   });
 
   it("takes `anything` as openssl's policy_anything, with any name but no wildcard", () => {
-    const { subject, altNames } = compiled("policy: anything\n").basePolicy;
-    expect(subject.rules.filter(({ rule }) => rule !== "optional")).toEqual([
+    const profile = compiled("policy: anything\n").profiles.get("server");
+    const entries = profile?.subject.entries ?? [];
+    expect(entries.filter(({ rule }) => rule !== "optional")).toMatchObject([
       { name: "commonName", rule: "supplied" },
     ]);
-    expect(subject.rules.map(({ name }) => name)).toContain("localityName");
-    expect(altNames).toMatchObject({ dns: ["*"], wildcard: false });
+    expect(entries.map(({ name }) => name)).toContain("localityName");
+    expect(profile?.altNames).toMatchObject({ dns: ["*"], wildcard: false });
   });
 
   it("settles what a profile leaves open, and keeps the order of its subject", () => {
-    const [web] = compiled(
+    const web = compiled(
       "noRevAvailUnder: 1d\nprofiles: { web: { extendedKeyUsage: [serverAuth], validity: 10d, subject: { commonName: supplied, countryName: match }, renew: { before: 2d } } }\n",
-    ).profiles;
+    ).profiles.get("web");
     expect(web).toMatchObject({
       name: "web",
       validitySeconds: 864_000,
       maxValiditySeconds: 864_000,
-      subject: { rules: [{ name: "commonName" }, { name: "countryName" }], stringTypes: "any" },
+      subject: { entries: [{ name: "commonName" }, { name: "countryName" }], stringTypes: "any" },
       renew: { beforeFraction: 0.2, maxLineageAgeSeconds: undefined, graceAfterExpirySeconds: 0 },
       backdateSeconds: 60,
       noRevAvailUnderSeconds: 86_400,

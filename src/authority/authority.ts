@@ -1,0 +1,457 @@
+/** The object that front ends hold. It decides who gets what; what is signed, `issue.ts` signs. */
+
+import { createHash } from "node:crypto";
+import type { Grant } from "../policy/grant.ts";
+import type { Profile } from "../policy/profile.ts";
+import { accepted, type Outcome, type Refusal, refused } from "../refusal.ts";
+import type {
+  AuditEntry,
+  AuditQuery,
+  CertificateQuery,
+  Page,
+  RevocationReason,
+  SpentCredential,
+  StoredCertificate,
+} from "../store/store.ts";
+import { type VerifiedRequest, verifyRequest } from "../x509/csr.ts";
+import type { GeneralName } from "../x509/general-name.ts";
+import { auditLine, type Decision } from "./audit.ts";
+import { type Caller, type CertificateCaller, type InternalCaller, identityOf } from "./caller.ts";
+import { type CheckResult, checkRequest } from "./check.ts";
+import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
+import type { Issuer } from "./issuer.ts";
+import { prepareRenewal } from "./renew.ts";
+import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
+import { revoke } from "./revoke.ts";
+import type { EnrolmentToken, MintedToken, TokenRequest } from "./tokens.ts";
+
+/** Mints own tokens and verifies own and trusted foreign ones. */
+export interface TokenDesk {
+  mint(request: TokenRequest, now: Date): Promise<Outcome<MintedToken>>;
+  verify(jwt: string, now: Date): Promise<Outcome<EnrolmentToken>>;
+}
+
+export interface AuthorityParts extends Omit<Issuing, "issuer"> {
+  readonly name: string;
+  readonly issuer: Issuer;
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly tokens: TokenDesk;
+  readonly clock: () => Date;
+}
+
+/** A request for a certificate as a front end received it. */
+export interface CertificateRequest {
+  /** PKCS#10, DER. */
+  readonly csr: Uint8Array;
+  readonly profile: string | undefined;
+  readonly validity: RequestedValidity;
+  readonly idempotencyKey: string | undefined;
+}
+
+export interface RenewalRequest {
+  /** PKCS#10, DER; undefined renews the held key. */
+  readonly csr: Uint8Array | undefined;
+  readonly validity: RequestedValidity;
+  readonly idempotencyKey: string | undefined;
+}
+
+/** How long an Idempotency-Key is remembered. */
+const IDEMPOTENCY_SECONDS = 24 * 3600;
+
+export class Authority {
+  readonly #parts: AuthorityParts;
+  #profiles: ReadonlyMap<string, Profile>;
+
+  constructor(parts: AuthorityParts) {
+    this.#parts = parts;
+    this.#profiles = parts.profiles;
+  }
+
+  get name(): string {
+    return this.#parts.name;
+  }
+  get issuer(): Issuer {
+    return this.#parts.issuer;
+  }
+  get profiles(): ReadonlyMap<string, Profile> {
+    return this.#profiles;
+  }
+  /** The time that every decision of this authority uses. */
+  now(): Date {
+    return this.#parts.clock();
+  }
+
+  /** Takes a reloaded policy; decisions already under way finish with the old one. */
+  replaceProfiles(profiles: ReadonlyMap<string, Profile>): void {
+    this.#profiles = profiles;
+  }
+
+  /** Issues a certificate for a CSR on the strength of a token, an operator or the service itself. */
+  async issue(request: CertificateRequest, caller: Caller): Promise<Outcome<Issued>> {
+    const now = this.now();
+    const verified = verifyRequest(request.csr);
+    if (!verified.ok) return this.#refuse("issue", caller, now, verified.refusal);
+    const granted = this.#grantOf(caller, request.profile);
+    if (!granted.ok) return this.#refuse("issue", caller, now, granted.refusal, verified.value);
+    const { grant, profile } = granted.value;
+    const outcome = await issue(this.#parts, {
+      action: "issue",
+      request: verified.value,
+      grant,
+      profile,
+      validity: request.validity,
+      caller,
+      now,
+      spends: [
+        ...tokenSpend(caller, verified.value),
+        ...this.#idempotency(request.idempotencyKey, caller, now, [
+          verified.value.sha256,
+          profile.name,
+          request.validity,
+        ]),
+      ],
+    });
+    if (!outcome.ok) return this.#refuse("issue", caller, now, outcome.refusal, verified.value);
+    return outcome;
+  }
+
+  /**
+   * Issues a certificate for the service itself or for its first operator. The profile is the
+   * service's own and need not be on offer; no route leads here.
+   */
+  async issueOwn(
+    csr: Uint8Array,
+    profile: Profile,
+    caller: InternalCaller,
+  ): Promise<Outcome<Issued>> {
+    const now = this.now();
+    const verified = verifyRequest(csr);
+    if (!verified.ok) return verified;
+    const outcome = await issue(this.#parts, {
+      action: "issue",
+      request: verified.value,
+      grant: {
+        via: "internal",
+        requestedBy: identityOf(caller),
+        profile: profile.name,
+        commonName: undefined,
+        names: undefined,
+      },
+      profile,
+      validity: {},
+      caller,
+      now,
+      spends: [],
+    });
+    if (!outcome.ok) return this.#refuse("issue", caller, now, outcome.refusal, verified.value);
+    return outcome;
+  }
+
+  /** What `issue` (or, for a holder, `renew`) would answer; signs and stores no certificate. */
+  async check(
+    request: CertificateRequest,
+    caller: Caller,
+    held?: Uint8Array,
+  ): Promise<Outcome<CheckResult>> {
+    const now = this.now();
+    const verified = verifyRequest(request.csr);
+    if (!verified.ok) return this.#refuse("check", caller, now, verified.refusal);
+    const granted =
+      caller.kind === "certificate" && held !== undefined
+        ? this.#renewalOf(caller, held, request.csr, now)
+        : this.#grantOf(caller, request.profile);
+    if (!granted.ok) return this.#refuse("check", caller, now, granted.refusal, verified.value);
+    const result = await checkRequest(this.#parts, {
+      request: verified.value,
+      grant: granted.value.grant,
+      profile: granted.value.profile,
+      validity: request.validity,
+      now,
+    });
+    await this.record(caller, {
+      action: "check",
+      verdict: result.verdict,
+      csrSha256: verified.value.sha256,
+      detail: {
+        profile: granted.value.profile.name,
+        rules: result.violations.map((one) => one.rule),
+      },
+    });
+    return accepted(result);
+  }
+
+  /** A new certificate for the identity that the caller holds; `held` is the peer's DER. */
+  async renew(
+    request: RenewalRequest,
+    caller: CertificateCaller,
+    held: Uint8Array,
+  ): Promise<Outcome<Issued>> {
+    const now = this.now();
+    const renewal = this.#renewalOf(caller, held, request.csr, now);
+    if (!renewal.ok) return this.#refuse("renew", caller, now, renewal.refusal);
+    const old = caller.certificate;
+    const { profile } = renewal.value;
+    const outcome = await issue(this.#parts, {
+      action: "renew",
+      ...renewal.value,
+      validity: request.validity,
+      caller,
+      now,
+      spends: this.#idempotency(request.idempotencyKey, caller, now, [
+        request.csr === undefined ? old.spkiSha256 : renewal.value.request.sha256,
+        request.validity,
+      ]),
+      lineage: { first: old.lineage, startedAt: old.lineageStartedAt, replaces: old.serial },
+      ...(profile.renew.revokeOld && {
+        revokes: {
+          issuerId: old.issuerId,
+          serial: old.serial,
+          revocation: { at: now, reason: "superseded", by: identityOf(caller) },
+        },
+      }),
+    });
+    if (!outcome.ok) {
+      return this.#refuse("renew", caller, now, outcome.refusal, renewal.value.request);
+    }
+    return outcome;
+  }
+
+  /** Revokes, holds or releases by serial; the rules of who may are in `revoke.ts`. */
+  async revoke(
+    serial: string,
+    reason: RevocationReason | "removeFromCRL",
+    caller: CertificateCaller,
+  ): Promise<Outcome<StoredCertificate>> {
+    const now = this.now();
+    const target = await this.find(serial);
+    const outcome = target.ok
+      ? await revoke(this.#parts.store, caller, target.value, reason, now)
+      : target;
+    if (outcome.ok) return outcome;
+    return this.#refuse("revoke", caller, now, outcome.refusal, undefined, serial);
+  }
+
+  /** The entry with this serial, whichever issuer of this authority made it. */
+  async find(serial: string): Promise<Outcome<StoredCertificate>> {
+    const { store, issuer } = this.#parts;
+    const certificate =
+      (await store.findCertificate(issuer.id, serial)) ??
+      // Certificates of an earlier or imported issuer are asked for by serial alone as well.
+      (await store.searchCertificates({ serial, limit: 2, now: this.now() })).items.find(
+        (one) => one.serial === serial,
+      );
+    return certificate === undefined
+      ? refused("not-found", `There is no certificate with serial ${serial}.`)
+      : accepted(certificate);
+  }
+
+  /** DER of entries by their row id; imported rows without a file are absent. */
+  readDer(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
+    return this.#parts.store.readDer(ids);
+  }
+  search(query: CertificateQuery): Promise<Page<StoredCertificate>> {
+    return this.#parts.store.searchCertificates(query);
+  }
+  stream(query: CertificateQuery): AsyncIterable<readonly StoredCertificate[]> {
+    return this.#parts.store.streamCertificates(query);
+  }
+  searchAudit(query: AuditQuery): Promise<Page<AuditEntry>> {
+    return this.#parts.store.searchAudit(query);
+  }
+  /** The stored certificate with this fingerprint, as it stands now. */
+  findPeer(sha256: string): Promise<StoredCertificate | undefined> {
+    return this.#parts.store.findByFingerprint(sha256);
+  }
+
+  /** When the certificate should be renewed (RFC 9773). */
+  async renewalWindow(serial: string): Promise<Outcome<RenewalWindow>> {
+    const certificate = await this.find(serial);
+    return certificate.ok ? accepted(renewalWindow(certificate.value, this.now())) : certificate;
+  }
+
+  /** Mints an enrolment token for an operator. */
+  async mintToken(request: TokenRequest, caller: Caller): Promise<Outcome<MintedToken>> {
+    const now = this.now();
+    const profile = this.#profile(request.profile);
+    const minted = profile.ok ? await this.#parts.tokens.mint(request, now) : profile;
+    if (!minted.ok) return this.#refuse("token", caller, now, minted.refusal);
+    await this.record(caller, {
+      action: "token",
+      verdict: "accepted",
+      detail: {
+        token: minted.value.id,
+        profile: request.profile,
+        commonName: request.commonName ?? null,
+        uses: request.uses ?? 1,
+      },
+    });
+    return minted;
+  }
+  verifyToken(jwt: string): Promise<Outcome<EnrolmentToken>> {
+    return this.#parts.tokens.verify(jwt, this.now());
+  }
+
+  /** Writes an audit line, durable when it resolves. */
+  record(caller: Caller, decision: Decision): Promise<void> {
+    return this.#parts.store.recordAudit(auditLine(caller, this.now(), decision));
+  }
+  /** Throws StoreUnavailable when the store cannot be written and read now. */
+  probeStore(): Promise<void> {
+    return this.#parts.store.probe();
+  }
+
+  async #refuse(
+    action: string,
+    caller: Caller,
+    at: Date,
+    refusal: Refusal,
+    request?: VerifiedRequest,
+    serial?: string,
+  ): Promise<{ ok: false; refusal: Refusal }> {
+    await this.#parts.store.recordAudit(
+      auditLine(caller, at, {
+        action,
+        verdict: "refused",
+        serial,
+        csrSha256: request?.sha256,
+        code: refusal.code,
+        detail: refusal.violations
+          ? { violations: refusal.violations.map(({ field, rule, got }) => ({ field, rule, got })) }
+          : {},
+      }),
+    );
+    return { ok: false, refusal };
+  }
+
+  #profile(name: string): Outcome<Profile> {
+    const profile = this.#profiles.get(name);
+    if (profile !== undefined) return accepted(profile);
+    const known = [...this.#profiles.keys()].join(", ");
+    return refused("policy-violation", `There is no profile ${name}; there are: ${known}.`, {
+      violations: [
+        {
+          field: "profile",
+          rule: "profile.known",
+          got: name,
+          want: known,
+          message: `There is no profile ${name}; there are: ${known}.`,
+        },
+      ],
+    });
+  }
+
+  #grantOf(
+    caller: Caller,
+    wanted: string | undefined,
+  ): Outcome<{ readonly grant: Grant; readonly profile: Profile }> {
+    const terms = termsOf(caller, wanted);
+    if (!terms.ok) return terms;
+    const profile = this.#profile(terms.value.profile);
+    if (!profile.ok) return profile;
+    return accepted({
+      grant: { ...terms.value, requestedBy: identityOf(caller) },
+      profile: profile.value,
+    });
+  }
+
+  #renewalOf(
+    caller: CertificateCaller,
+    held: Uint8Array,
+    csr: Uint8Array | undefined,
+    now: Date,
+  ): Outcome<{
+    readonly request: VerifiedRequest;
+    readonly grant: Grant;
+    readonly profile: Profile;
+  }> {
+    const profile = this.#profile(caller.certificate.profile);
+    if (!profile.ok) return profile;
+    const renewal = prepareRenewal(caller, held, profile.value, csr, now);
+    return renewal.ok ? accepted({ ...renewal.value, profile: profile.value }) : renewal;
+  }
+
+  #idempotency(
+    key: string | undefined,
+    caller: Caller,
+    now: Date,
+    request: readonly unknown[],
+  ): SpentCredential[] {
+    if (key === undefined || caller.kind === "token") return [];
+    return [
+      {
+        kind: "idempotency",
+        // In the caller's own scope: two callers may choose the same key.
+        id: `${identityOf(caller)}\n${key}`,
+        uses: 1,
+        binding: createHash("sha256").update(JSON.stringify(request)).digest("hex"),
+        expiresAt: new Date(now.getTime() + IDEMPOTENCY_SECONDS * 1000),
+      },
+    ];
+  }
+}
+
+function tokenSpend(caller: Caller, request: VerifiedRequest): SpentCredential[] {
+  if (caller.kind !== "token") return [];
+  return [
+    {
+      kind: "token",
+      id: caller.token.id,
+      uses: caller.token.uses,
+      binding: request.publicKey.spkiSha256,
+      expiresAt: caller.token.expiresAt,
+    },
+  ];
+}
+
+type GrantTerms = Omit<Grant, "requestedBy">;
+
+/** What a credential entitles to. Whatever is not named here entitles to nothing (S-04, S-05). */
+function termsOf(caller: Caller, wanted: string | undefined): Outcome<GrantTerms> {
+  switch (caller.kind) {
+    case "token": {
+      const { token } = caller;
+      if (wanted !== undefined && wanted !== token.profile) {
+        return refused(
+          "forbidden",
+          `The token is for profile ${token.profile}, the request asks for ${wanted}. Leave the profile out, or mint a token for ${wanted}.`,
+        );
+      }
+      return accepted({
+        via: "token",
+        profile: token.profile,
+        commonName: token.commonName,
+        names: token.names as readonly GeneralName[],
+        ...(token.csrSha256 !== undefined && { csrSha256: token.csrSha256 }),
+      });
+    }
+    case "operator":
+      if (wanted === undefined) {
+        return refused("malformed-request", "An operator's request must name the profile.", {
+          violations: [
+            {
+              field: "profile",
+              rule: "profile.required",
+              got: "nothing",
+              want: "the name of a profile",
+              message:
+                'Add ?profile=NAME (or "profile" in JSON); GET /v1/policy lists the profiles.',
+            },
+          ],
+        });
+      }
+      return accepted({
+        via: "operator",
+        profile: wanted,
+        commonName: undefined,
+        names: undefined,
+      });
+    case "certificate":
+      return refused(
+        "forbidden",
+        "A certificate entitles to its own renewal (POST /v1/certificates/renew), not to another certificate. Use an enrolment token.",
+      );
+    case "internal":
+    case "anonymous":
+      return refused("forbidden", "This caller is entitled to no certificate.");
+  }
+}

@@ -1,0 +1,269 @@
+/**
+ * The hot path: one certificate, from a request to durable. There is no other way to a signature.
+ *
+ *  1 proof of possession  2 what the credential gave before  3 policy  4 template and signature
+ *  5 self-check  6 durable  7 answered
+ *
+ * We sign (4) before we store (6): the signature does not leave this function before the commit,
+ * so a certificate that nobody recorded cannot exist outside (test/faults/).
+ */
+
+import { createHash, randomBytes } from "node:crypto";
+import { type Accepted, decide, type Notice, redeem } from "../policy/decide.ts";
+import type { Grant } from "../policy/grant.ts";
+import type { Profile } from "../policy/profile.ts";
+import { accepted, type Outcome, refused } from "../refusal.ts";
+import type { NewIssuance, SpentCredential, Store, StoredCertificate } from "../store/store.ts";
+import type { VerifiedRequest } from "../x509/csr.ts";
+import { formatGeneralName } from "../x509/general-name.ts";
+import { commonNameOf, formatName } from "../x509/name.ts";
+import { assembleCertificate } from "../x509/template.ts";
+import { weaknessesOf } from "../x509/weak-keys/weak-keys.ts";
+import { auditLine } from "./audit.ts";
+import type { Caller } from "./caller.ts";
+import type { Issuer } from "./issuer.ts";
+import { findMismatches } from "./self-check.ts";
+import type { Templates } from "./templates.ts";
+
+/** What issuing needs; put together once, when the authority opens. */
+export interface Issuing {
+  readonly issuer: Issuer;
+  readonly templates: Templates;
+  readonly store: Store;
+  /** Hex SHA-256 of public keys that never get a certificate. */
+  readonly blockedKeys: ReadonlySet<string>;
+  /** Rings when something is wrong that an operator must look at. */
+  readonly alarm: (message: string, fields: Record<string, unknown>) => void;
+}
+
+/** The life of the certificate as the request wishes it; the profile decides what is left out. */
+export interface RequestedValidity {
+  readonly seconds?: number;
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+}
+
+/** The place of a new certificate in the history of an identity. */
+export interface Lineage {
+  readonly first: string;
+  readonly startedAt: Date;
+  readonly replaces: string;
+}
+
+export interface IssueInput {
+  readonly action: "issue" | "renew";
+  readonly request: VerifiedRequest;
+  readonly grant: Grant;
+  readonly profile: Profile;
+  readonly validity: RequestedValidity;
+  readonly caller: Caller;
+  readonly now: Date;
+  readonly spends: readonly SpentCredential[];
+  readonly lineage?: Lineage;
+  readonly revokes?: NewIssuance["revokes"];
+}
+
+export interface Issued {
+  readonly certificate: StoredCertificate;
+  readonly der: Uint8Array;
+  /** What of the request was dropped or changed, and by which rule. */
+  readonly notices: readonly Notice[];
+  /** True when the credential had given this certificate before: nothing new was made. */
+  readonly replayed: boolean;
+}
+
+/**
+ * Issues one certificate for a request whose signature was verified.
+ * Refuses with `policy-violation`, `token-used` or `idempotency-conflict`; throws StoreUnavailable,
+ * SignerUnavailable, or an Error when the self-check fails. Whenever it does not give `Issued`,
+ * no certificate has left this process.
+ */
+export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<Issued>> {
+  const earlier = await findEarlier(parts.store, input.spends);
+  if (earlier !== undefined) return replay(parts.store, earlier, input);
+
+  const verdict = await judge(parts, input);
+  if (!verdict.ok) return verdict;
+
+  const plan = redeem(verdict.value);
+  const serial = drawSerial();
+  const lifetimeSeconds = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
+  const tbs = parts.templates.for(plan.profile, lifetimeSeconds).encode({ ...plan, serial });
+  const { signer } = parts.issuer;
+  const der = assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs));
+
+  const mismatches = await findMismatches(der, plan, serial, parts.issuer);
+  if (mismatches.length > 0) return await ringAlarm(parts, input, mismatches);
+
+  const recorded = await parts.store.recordIssuance({
+    certificate: {
+      issuerId: parts.issuer.id,
+      serial,
+      sha256: createHash("sha256").update(der).digest("hex"),
+      spkiSha256: plan.publicKey.spkiSha256,
+      profile: plan.profile.name,
+      subject: formatName(plan.subject),
+      subjectDer: plan.subject.der,
+      commonName: commonNameOf(plan.subject),
+      subjectAltNames: plan.subjectAltNames.map(formatGeneralName),
+      extendedKeyUsage: plan.profile.extendedKeyUsage,
+      keyType: plan.publicKey.keyType,
+      notBefore: plan.notBefore,
+      notAfter: plan.notAfter,
+      issuedAt: input.now,
+      renewAfter: plan.renewAfter,
+      requestedBy: input.grant.requestedBy,
+      via: input.grant.via,
+      lineage: input.lineage?.first ?? serial,
+      lineageStartedAt: input.lineage?.startedAt ?? input.now,
+      replaces: input.lineage?.replaces,
+    },
+    der,
+    audit: auditLine(input.caller, input.now, {
+      action: input.action,
+      verdict: "accepted",
+      serial,
+      csrSha256: input.request.sha256,
+      detail: {
+        profile: plan.profile.name,
+        notices: plan.notices.map((notice) => notice.rule),
+      },
+    }),
+    spends: input.spends,
+    ...(input.revokes && { revokes: input.revokes }),
+  });
+  switch (recorded.result) {
+    case "recorded":
+      return accepted({
+        certificate: recorded.certificate,
+        der,
+        notices: plan.notices,
+        replayed: false,
+      });
+    case "replayed":
+      return replay(parts.store, recorded.certificate, input);
+    case "spent":
+      return spent(recorded.credential);
+  }
+}
+
+/**
+ * The verdict on a request: policy, weak keys, who else has this key. Signs and stores nothing.
+ * `check` asks this too, so that a dry run cannot differ from the real one.
+ */
+export async function judge(
+  parts: Issuing,
+  input: Pick<IssueInput, "request" | "grant" | "profile" | "validity" | "now">,
+): Promise<Outcome<Accepted>> {
+  const { request, grant } = input;
+  const holders = await parts.store.findByKey(request.publicKey.spkiSha256, 10);
+  const others = holders.filter((held) => !sameIdentity(held, request, grant));
+  const verdict = decide({
+    request,
+    grant,
+    profile: input.profile,
+    issuer: {
+      subject: parts.issuer.certificate.subject,
+      notBefore: parts.issuer.certificate.notBefore,
+      notAfter: parts.issuer.certificate.notAfter,
+      spkiSha256: parts.issuer.certificate.spkiSha256,
+    },
+    validity: input.validity,
+    now: input.now,
+    weaknesses: weaknessesOf(request.publicKey, { blocked: parts.blockedKeys }),
+    keyHolders: others.map((held) => held.subject),
+  });
+  if (verdict.accepted) return accepted(verdict);
+  const count = verdict.violations.length;
+  return refused(
+    "policy-violation",
+    `The request breaks ${count === 1 ? "one rule" : `${count} rules`} of profile ${input.profile.name}: ${verdict.violations.map((one) => one.message).join(" ")}`,
+    { violations: verdict.violations },
+  );
+}
+
+/** Serial number: 134 random bits, positive, 17 octets, never with a leading zero (S-13). */
+export function drawSerial(): string {
+  const octets = randomBytes(17);
+  octets[0] = 0x40 | ((octets[0] ?? 0) & 0x3f);
+  return octets.toString("hex");
+}
+
+/** The same key under the same CN is a renewal by other means, not a key that wandered. */
+function sameIdentity(held: StoredCertificate, request: VerifiedRequest, grant: Grant): boolean {
+  const name = commonNameOf(grant.subject ?? request.subject);
+  return held.commonName === name;
+}
+
+async function findEarlier(
+  store: Store,
+  spends: readonly SpentCredential[],
+): Promise<StoredCertificate | undefined> {
+  for (const { kind, id, binding } of spends) {
+    const { certificate } = await store.findSpent(kind, id, binding);
+    if (certificate !== undefined) return certificate;
+  }
+  return undefined;
+}
+
+async function replay(
+  store: Store,
+  certificate: StoredCertificate,
+  input: IssueInput,
+): Promise<Outcome<Issued>> {
+  if (certificate.revocation !== undefined) {
+    return refused(
+      "token-used",
+      `This credential was used for certificate ${certificate.serial}, which has since been revoked. Use a new one.`,
+    );
+  }
+  const der = (await store.readDer([certificate.id])).get(certificate.id);
+  if (der === undefined)
+    throw new Error(`certificate ${certificate.serial} has no DER in the store`);
+  await store.recordAudit(
+    auditLine(input.caller, input.now, {
+      action: input.action,
+      verdict: "accepted",
+      serial: certificate.serial,
+      csrSha256: input.request.sha256,
+      detail: { replayed: true },
+    }),
+  );
+  return accepted({ certificate, der, notices: [], replayed: true });
+}
+
+function spent(credential: SpentCredential): Outcome<never> {
+  return credential.kind === "token"
+    ? refused(
+        "token-used",
+        "The token has been used for another public key. Repeat the request with that key, or mint a new token.",
+      )
+    : refused(
+        "idempotency-conflict",
+        "This Idempotency-Key came earlier with another request. Use a new key for a new request.",
+      );
+}
+
+async function ringAlarm(
+  parts: Issuing,
+  input: IssueInput,
+  mismatches: readonly string[],
+): Promise<never> {
+  parts.alarm(
+    "self-check failed: a signed certificate differs from its verdict; nothing was issued",
+    {
+      mismatches,
+      requestId: input.caller.requestId,
+    },
+  );
+  await parts.store.recordAudit(
+    auditLine(input.caller, input.now, {
+      action: input.action,
+      verdict: "error",
+      csrSha256: input.request.sha256,
+      code: "internal-error",
+      detail: { selfCheck: mismatches },
+    }),
+  );
+  throw new Error(`self-check failed: ${mismatches.join(", ")}`);
+}

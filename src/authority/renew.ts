@@ -1,0 +1,110 @@
+/**
+ * Renewal makes a grant, nothing more: what the held certificate proves, until its lineage ends.
+ * Whether today's policy still allows it is decided where every request is decided (S-06).
+ */
+
+import type { Grant } from "../policy/grant.ts";
+import type { Profile } from "../policy/profile.ts";
+import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../x509/csr.ts";
+import { type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
+import { parsePublicKey } from "../x509/public-key.ts";
+import type { CertificateCaller } from "./caller.ts";
+import { identityOf } from "./caller.ts";
+
+/** A renewal ready for `issue`: the request (held key or new one) and what it may become. */
+export interface Renewal {
+  readonly request: VerifiedRequest;
+  readonly grant: Grant;
+}
+
+/**
+ * Prepares the renewal of the certificate that the caller holds.
+ * `held` is the DER that the peer proved in the handshake; `csr` (DER) brings a new key, if given.
+ * Refuses a lineage that is too old (`maxLineageAge`) and a request that does not verify.
+ */
+export function prepareRenewal(
+  caller: CertificateCaller,
+  held: Uint8Array,
+  profile: Profile,
+  csr: Uint8Array | undefined,
+  now: Date,
+): Outcome<Renewal> {
+  const stored = caller.certificate;
+  const certificate = parseCertificate(held);
+  if (!certificate.ok) return certificate;
+  const names = stored.subjectAltNames.map(storedName);
+  const capped = lineageCap(stored.lineageStartedAt, profile, now);
+  if (!capped.ok) return capped;
+  const request = csr === undefined ? sameKey(certificate.value, names) : verifyRequest(csr);
+  if (!request.ok) return request;
+  const fresh = proofAfterExpiry(stored.notAfter, certificate.value, csr, request.value, now);
+  if (!fresh.ok) return fresh;
+  return accepted({
+    request: request.value,
+    grant: {
+      via: "renewal",
+      requestedBy: identityOf(caller),
+      profile: profile.name,
+      commonName: undefined,
+      subject: certificate.value.subject,
+      names,
+      fixedNames: true,
+      heldSpkiSha256: certificate.value.spkiSha256,
+      ...(capped.value && { notAfterCap: capped.value }),
+    },
+  });
+}
+
+function sameKey(held: Certificate, names: readonly GeneralName[]): Outcome<VerifiedRequest> {
+  const key = parsePublicKey(held.spki);
+  return key.ok ? accepted(heldKeyRequest(held.subject, key.value, names)) : key;
+}
+
+/**
+ * An expired certificate is admitted only in its profile's grace, and then only with a proof of its
+ * own: a request signed now by the key that it holds. A resumed session is not enough.
+ */
+function proofAfterExpiry(
+  notAfter: Date,
+  held: Certificate,
+  csr: Uint8Array | undefined,
+  request: VerifiedRequest,
+  now: Date,
+): Outcome<undefined> {
+  if (notAfter > now) return accepted(undefined);
+  if (csr !== undefined && request.publicKey.spkiSha256 === held.spkiSha256) {
+    return accepted(undefined);
+  }
+  const violation: Violation = {
+    field: "csr",
+    rule: "renew.graceAfterExpiry",
+    got: csr === undefined ? "no request" : "a request with another key",
+    want: "a request signed by the key of the expired certificate",
+    message:
+      "The certificate has expired. Within the grace of its profile it is renewed only for a CSR that its own key signed.",
+  };
+  return refused("policy-violation", violation.message, { violations: [violation] });
+}
+
+function storedName(text: string): GeneralName {
+  const name = parseGeneralNameText(text);
+  if (!name.ok) throw new Error(`the index holds a name that cannot be read: ${text}`);
+  return name.value;
+}
+
+function lineageCap(startedAt: Date, profile: Profile, now: Date): Outcome<Date | undefined> {
+  const { maxLineageAgeSeconds } = profile.renew;
+  if (maxLineageAgeSeconds === undefined) return accepted(undefined);
+  const end = new Date(startedAt.getTime() + maxLineageAgeSeconds * 1000);
+  if (end > now) return accepted(end);
+  const violation: Violation = {
+    field: "lineage",
+    rule: "renew.maxLineageAge",
+    got: `started ${startedAt.toISOString()}`,
+    want: `younger than ${maxLineageAgeSeconds} seconds`,
+    message: `This identity has been renewed since ${startedAt.toISOString()}; profile ${profile.name} ends a lineage after ${maxLineageAgeSeconds} seconds. Enrol again with a token.`,
+  };
+  return refused("policy-violation", violation.message, { violations: [violation] });
+}

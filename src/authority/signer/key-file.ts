@@ -1,0 +1,90 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { nodeSignOptions, type SignatureAlgorithm } from "../../x509/template.ts";
+import { type Signer, SignerUnavailable } from "./signer.ts";
+
+const signOnPool = promisify(sign);
+const verifyOnPool = promisify(verify);
+
+/**
+ * Reads a private key (PEM; PKCS#8, SEC1 or PKCS#1, encrypted or not).
+ * Throws SignerUnavailable with the file's name and what to do; never with a byte of the key.
+ */
+export function readPrivateKey(path: string, passphrase?: string): KeyObject {
+  let pem: Buffer;
+  try {
+    pem = readFileSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new SignerUnavailable(`${path} cannot be read (${code})`);
+  }
+  try {
+    return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch {
+    const encrypted = pem.includes("ENCRYPTED");
+    throw new SignerUnavailable(
+      encrypted && passphrase === undefined
+        ? `${path} is encrypted: give its passphrase in issuer.passphrase or --passphrase-file`
+        : encrypted
+          ? `${path} cannot be decrypted with the passphrase given`
+          : `${path} holds no readable private key (PEM expected)`,
+    );
+  } finally {
+    pem.fill(0);
+  }
+}
+
+/** The signature algorithm that fits a key when nothing else is asked for. */
+export function defaultAlgorithm(key: KeyObject): SignatureAlgorithm {
+  switch (key.asymmetricKeyType) {
+    case "ec":
+      switch (key.asymmetricKeyDetails?.namedCurve) {
+        case "prime256v1":
+          return "ecdsa-with-SHA256";
+        case "secp384r1":
+          return "ecdsa-with-SHA384";
+        case "secp521r1":
+          return "ecdsa-with-SHA512";
+        default:
+          throw new SignerUnavailable(
+            `elliptic curve ${key.asymmetricKeyDetails?.namedCurve} is not supported for issuing: use P-256, P-384 or P-521`,
+          );
+      }
+    case "rsa":
+      return "sha256WithRSAEncryption";
+    case "rsa-pss":
+      return "rsassaPss-SHA256";
+    case "ed25519":
+      return "Ed25519";
+    case "ed448":
+      return "Ed448";
+    default:
+      throw new SignerUnavailable(`keys of type ${key.asymmetricKeyType} cannot issue`);
+  }
+}
+
+/** A signer over a key in memory, as a key file gives it. */
+export function keySigner(
+  key: KeyObject,
+  algorithm: SignatureAlgorithm = defaultAlgorithm(key),
+): Signer {
+  const { digest, ...padding } = nodeSignOptions(algorithm);
+  const privateOptions = { key, ...padding };
+  const publicKey = createPublicKey(key);
+  const publicOptions = { key: publicKey, ...padding };
+  const cheap = algorithm === "ecdsa-with-SHA256" || algorithm === "Ed25519";
+  return cheap
+    ? {
+        algorithm,
+        publicKey,
+        sign: (tbs) => sign(digest, tbs, privateOptions),
+        verify: (tbs, signature) => verify(digest, tbs, publicOptions, signature),
+      }
+    : {
+        algorithm,
+        publicKey,
+        sign: (tbs) => signOnPool(digest, tbs, privateOptions),
+        verify: (tbs, signature) => verifyOnPool(digest, tbs, publicOptions, signature),
+      };
+}

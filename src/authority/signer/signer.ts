@@ -1,0 +1,23 @@
+import type { KeyObject } from "node:crypto";
+import type { SignatureAlgorithm } from "../../x509/template.ts";
+
+/**
+ * A private key that signs and never shows itself. Throws `SignerUnavailable` when the key cannot
+ * be used now; nothing was signed then.
+ */
+export interface Signer {
+  readonly algorithm: SignatureAlgorithm;
+  readonly publicKey: KeyObject;
+  /**
+   * Signs the bytes of a `tbs…` structure (DER); the result is what stands in the BIT STRING.
+   * Cheap keys (P-256, Ed25519) answer at once; others work on the thread pool.
+   */
+  sign(tbs: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Verifies a signature made by `sign`, on the same thread or pool as `sign` uses. */
+  verify(tbs: Uint8Array, signature: Uint8Array): boolean | Promise<boolean>;
+}
+
+/** The key store does not answer or refuses. The message is one sentence for people. */
+export class SignerUnavailable extends Error {
+  override readonly name = "SignerUnavailable";
+}

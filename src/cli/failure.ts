@@ -1,0 +1,38 @@
+import type { Refusal } from "../refusal.ts";
+
+/** Exit codes of every command; documented in docs/reference/cli.md. */
+export const exitCodes = {
+  fine: 0,
+  /** It did not work, or was refused; standard error says why. */
+  failed: 1,
+  /** The command line cannot be read. */
+  usage: 2,
+  /** The configuration or the data folder is not right. */
+  configuration: 3,
+} as const;
+
+/** Ends a command with a message for people and an exit code. */
+export class CommandFailure extends Error {
+  override readonly name = "CommandFailure";
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number = exitCodes.failed) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Prints a refusal as the CLI does everywhere: what, then each violation on a line of its own. */
+export function formatRefusal(refusal: Refusal): string {
+  const lines = (refusal.violations ?? []).map(
+    (one) => `  ${one.field} (${one.rule}): ${one.message}`,
+  );
+  return [`${refusal.code}: ${refusal.detail}`, ...lines].join("\n");
+}
+
+/** A refusal as the end of a command. */
+export function failure(refusal: Refusal): CommandFailure {
+  return new CommandFailure(
+    formatRefusal(refusal),
+    refusal.code === "invalid-configuration" ? exitCodes.configuration : exitCodes.failed,
+  );
+}

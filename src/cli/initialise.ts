@@ -1,0 +1,186 @@
+/** Makes a whole authority in an empty data folder: keys, certificates, configuration, index, operator. */
+
+import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import {
+  createAuthority,
+  finishCreation,
+  type IssuerKeyType,
+  keyToPem,
+  writeNewFile,
+} from "../authority/create.ts";
+import { compileConfig } from "../config/compile.ts";
+import { renderDefaultConfig } from "../config/default-file.ts";
+import { loadConfig } from "../config/load.ts";
+import { encodePem } from "../der/pem.ts";
+import { openAuthority } from "../server/open-authority.ts";
+import { encodeRequest } from "../x509/csr.ts";
+import type { GeneralName } from "../x509/general-name.ts";
+import {
+  attributesOf,
+  type DistinguishedName,
+  findAttributeType,
+  makeName,
+  parseSubjectText,
+} from "../x509/name.ts";
+import { encodePkcs12 } from "../x509/pkcs12.ts";
+import { CommandFailure, failure } from "./failure.ts";
+
+export const configFile = "countersign.yaml";
+/** Of operator.p12 when no passphrase is given: operator.key lies unencrypted beside it. */
+export const defaultPkcs12Passphrase = "changeit";
+
+export interface InitialiseOptions {
+  readonly folder: string;
+  readonly name: string;
+  /** Subject of the CA certificates without the CN, e.g. /C=IN/ST=Karnataka/O=Example. */
+  readonly subject: string;
+  readonly keyType: IssuerKeyType;
+  readonly rootValidityDays: number;
+  readonly issuingValidityDays: number;
+  readonly hosts: readonly GeneralName[];
+  readonly port: number;
+  readonly httpPort: number;
+  readonly passphraseFile: string | undefined;
+  readonly passphrase: string | undefined;
+  readonly rootKeyPath: string | undefined;
+}
+
+export const initialiseDefaults = {
+  name: "Example Internal CA",
+  subject: "/C=IN/ST=Karnataka/O=Example",
+  keyType: "P-256",
+  rootValidityDays: 3650,
+  issuingValidityDays: 1825,
+  hosts: [],
+  port: 8443,
+  httpPort: 8080,
+  passphraseFile: undefined,
+  passphrase: undefined,
+  rootKeyPath: undefined,
+} as const satisfies Omit<InitialiseOptions, "folder">;
+
+/**
+ * Creates the authority. While it works, a marker stands in the folder, so that an interruption is
+ * recognised at the next start. Throws in one sentence when something is in the way.
+ */
+export async function initialise(options: InitialiseOptions): Promise<void> {
+  const base = readBaseSubject(options.subject);
+  await createAuthority({
+    folder: options.folder,
+    rootSubject: withCommonName(base, `${options.name} Root`),
+    issuingSubject: withCommonName(base, options.name),
+    keyType: options.keyType,
+    rootValidityDays: options.rootValidityDays,
+    issuingValidityDays: options.issuingValidityDays,
+    passphrase: options.passphrase,
+    rootKeyPath: options.rootKeyPath,
+    now: new Date(),
+  });
+  writeNewFile(join(options.folder, configFile), configText(options, base), 0o644);
+  await issueFirstCertificates(options, base);
+  finishCreation(options.folder);
+}
+
+/** The names under which this machine is reached, without being told: loopback and the host name. */
+export function ownHosts(more: readonly GeneralName[]): GeneralName[] {
+  const own: GeneralName[] = [
+    { kind: "dns", value: "localhost" },
+    { kind: "ip", value: "127.0.0.1" },
+    { kind: "ip", value: "::1" },
+  ];
+  const host = hostname().toLowerCase();
+  if (/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/.test(host)) {
+    own.push({ kind: "dns", value: host });
+  }
+  const seen = new Set(own.map((one) => `${one.kind}:${one.value}`));
+  return [...own, ...more.filter((one) => !seen.has(`${one.kind}:${one.value}`))];
+}
+
+async function issueFirstCertificates(
+  options: InitialiseOptions,
+  base: readonly { type: string; value: string }[],
+): Promise<void> {
+  const loaded = loadConfig({ dataDir: options.folder, env: {}, flags: {} });
+  if (!loaded.ok) throw failure(loaded.refusal);
+  const compiled = compileConfig(loaded.value);
+  if (!compiled.ok) throw failure(compiled.refusal);
+  const profile = compiled.value.profiles.get("operator");
+  if (profile === undefined) throw new Error("the default configuration has no profile operator");
+  const alarm = (message: string) => console.error(message);
+  const { authority, store } = await openAuthority(compiled.value, { alarm, exclusive: true });
+  try {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const csr = encodeRequest({
+      subject: withCommonName(base, "operator"),
+      subjectAltNames: [],
+      privateKey,
+    });
+    const issued = await authority.issueOwn(csr, profile, {
+      kind: "internal",
+      requestId: randomUUID(),
+      address: undefined,
+      reason: "first start",
+    });
+    if (!issued.ok) throw failure(issued.refusal);
+    const { der } = issued.value;
+    const { intermediates, intermediatesPem } = authority.issuer;
+    const put = (name: string, content: string | Uint8Array, mode: number) =>
+      writeNewFile(join(options.folder, name), content, mode);
+    put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
+    put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
+    const bundle = await encodePkcs12({
+      privateKey,
+      certificates: [der, ...intermediates.map((one) => one.der)],
+      passphrase: options.passphrase ?? defaultPkcs12Passphrase,
+      friendlyName: `${options.name} operator`,
+    });
+    put("operator.p12", bundle, 0o600);
+  } finally {
+    await store.close();
+  }
+}
+
+function configText(
+  options: InitialiseOptions,
+  base: readonly { type: string; value: string }[],
+): string {
+  const host = options.hosts.find((one) => one.kind === "dns")?.value ?? "localhost";
+  const text = renderDefaultConfig({
+    name: options.name,
+    publicUrl: `https://${host}:${options.port}`,
+    publicHttpUrl: `http://${host}:${options.httpPort}`,
+    hosts: options.hosts.map((one) => one.value),
+    attributes: base.map(({ type }) => findAttributeType(type)?.longName ?? type),
+    listen: { port: options.port, httpPort: options.httpPort },
+  });
+  if (options.passphraseFile === undefined) return text;
+  const commented = /^ {2}# passphrase: .*$/m;
+  if (!commented.test(text))
+    throw new Error("the default configuration has no place for a passphrase");
+  return text.replace(
+    commented,
+    `  passphrase: { file: ${JSON.stringify(options.passphraseFile)} }`,
+  );
+}
+
+function readBaseSubject(text: string): readonly { type: string; value: string }[] {
+  const parsed = parseSubjectText(text);
+  if (!parsed.ok) throw failure(parsed.refusal);
+  const attributes = attributesOf(parsed.value).map(({ type, value }) => ({ type, value }));
+  const commonName = findAttributeType("commonName")?.oid;
+  if (attributes.some(({ type }) => type === commonName)) {
+    throw new CommandFailure(
+      "--subject is the subject without its CN: the CN of the CA certificates comes from --name.",
+    );
+  }
+  return attributes;
+}
+
+function withCommonName(
+  base: readonly { type: string; value: string }[],
+  commonName: string,
+): DistinguishedName {
+  return makeName([...base, { type: "commonName", value: commonName }]);
+}

@@ -1,0 +1,58 @@
+/** `countersign`: one binary. Reads flags, calls a command, and alone may end the process. */
+
+import { Command, CommanderError } from "commander";
+import { version } from "../server/version.ts";
+import { registerCerts } from "./certs.ts";
+import { registerConfig } from "./config.ts";
+import { CommandFailure, exitCodes } from "./failure.ts";
+import { registerInit } from "./init.ts";
+import { registerMigrate } from "./migrate.ts";
+import { registerServe } from "./serve.ts";
+import { registerToken } from "./token.ts";
+
+/** The whole command line; the reference page is generated from this object. */
+export function buildProgram(): Command {
+  const program = new Command("countersign")
+    .description("An online certificate authority: enrol with one curl, renew over mutual TLS.")
+    .version(version)
+    .showHelpAfterError("(countersign --help lists the commands)")
+    .exitOverride();
+  for (const register of [
+    registerServe,
+    registerInit,
+    registerToken,
+    registerCerts,
+    registerConfig,
+    registerMigrate,
+  ]) {
+    register(program);
+  }
+  return program;
+}
+
+/** Runs a command line; gives the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync([...args], { from: "user" });
+    return exitCodes.fine;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? exitCodes.fine : exitCodes.usage;
+    }
+    if (error instanceof CommandFailure) {
+      console.error(error.message);
+      return error.exitCode;
+    }
+    console.error(`countersign: ${error instanceof Error ? error.message : String(error)}`);
+    return exitCodes.failed;
+  }
+}
+
+if (import.meta.main) {
+  process.exitCode = await main(process.argv.slice(2));
+} else if (
+  process.argv[1]?.endsWith("countersign.mjs") ||
+  process.argv[1]?.endsWith("/countersign")
+) {
+  process.exitCode = await main(process.argv.slice(2));
+}

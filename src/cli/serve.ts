@@ -1,0 +1,93 @@
+import type { AddressInfo } from "node:net";
+import type { Command } from "commander";
+import { inspectFolder } from "../authority/create.ts";
+import { type RunningService, startService } from "../server/service.ts";
+import { version } from "../server/version.ts";
+import { CommandFailure, exitCodes } from "./failure.ts";
+import {
+  configFile,
+  defaultPkcs12Passphrase,
+  initialise,
+  initialiseDefaults,
+  ownHosts,
+} from "./initialise.ts";
+import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
+
+/** `countersign serve`: serves the authority, and makes it first when the folder holds none. */
+export function registerServe(program: Command): void {
+  withData(program.command("serve", { isDefault: false }))
+    .description("serve the authority; creates one when the data folder holds none")
+    .action(runServe);
+}
+
+async function runServe(flags: DataFlags): Promise<void> {
+  const found = inspectFolder(flags.data, configFile);
+  if (found.state === "partial") throw new CommandFailure(found.detail, exitCodes.configuration);
+  if (found.state === "absent") {
+    await initialise({ ...initialiseDefaults, folder: flags.data });
+  }
+  const config = readCompiledConfig(flags);
+  const service = await startService({ config, hosts: ownHosts([]) });
+  printWelcome(flags, service, found.state === "absent");
+  const stop = new Promise<void>((resolve, reject) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => service.stop().then(resolve, reject));
+    }
+  });
+  process.on("SIGHUP", () => reload(flags, service));
+  await stop;
+}
+
+function reload(flags: DataFlags, service: RunningService): void {
+  try {
+    service.reload(readCompiledConfig(flags));
+  } catch (error) {
+    // A wrong file must not end a running service: the old policy stays in force.
+    service.log.error({ err: error }, "reload refused: the old policy stays in force");
+  }
+}
+
+/** At most nine lines, so that with npm's own the first screen stays under fifteen. */
+function printWelcome(flags: DataFlags, service: RunningService, created: boolean): void {
+  const { config, issuer } = service;
+  const data = flags.data;
+  const own = data === "data" ? "" : ` --data ${data}`;
+  const plain =
+    service.plainAddress === undefined
+      ? ""
+      : `  ${config.publicHttpUrl?.origin ?? portOf(service.plainAddress)} (CRL, OCSP)`;
+  const fingerprint = issuer.root.sha256.toUpperCase().match(/../g)?.join(":");
+  const subject = exampleSubject(service);
+  console.log(
+    `Countersign ${version}: ${config.name}, ${created ? "created" : "found"} in ${data}`,
+  );
+  console.log(
+    `Serving ${config.publicUrl.origin} (try it: ${config.publicUrl.origin}/docs)${plain}`,
+  );
+  console.log(`Root SHA-256 ${fingerprint}`);
+  console.log(
+    created
+      ? `Operator: ${data}/operator.p12 (password ${defaultPkcs12Passphrase}), operator.crt, operator.key`
+      : `Operator: ${data}/operator.p12, operator.crt, operator.key`,
+  );
+  console.log("A first certificate (paste these lines into another shell, in this folder):");
+  console.log(
+    `  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout web.key -out web.csr -subj "${subject}" -addext "subjectAltName=DNS:web.example.test"`,
+  );
+  console.log(
+    `  TOKEN=$(npx countersign token${own} --profile server --cn web --san dns:web.example.test)`,
+  );
+  console.log(
+    `  curl --cacert ${data}/root.crt -H "Authorization: Bearer $TOKEN" --data-binary @web.csr "${config.publicUrl.origin}/v1/certificates" -o web.crt`,
+  );
+  console.log(`  openssl verify -CAfile ${data}/root.crt -untrusted web.crt web.crt`);
+}
+
+function portOf(address: AddressInfo): string {
+  return `http://localhost:${address.port}`;
+}
+
+/** A subject that this authority's policy accepts, as openssl's -subj wants it. */
+function exampleSubject(service: RunningService): string {
+  return `${service.exampleSubject}/CN=web`;
+}

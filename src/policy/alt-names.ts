@@ -1,0 +1,154 @@
+/** Which names may be certified. Every name from every source goes through `judgeName` (S-15, S-18). */
+
+import ipaddr from "ipaddr.js";
+import type { Violation } from "../refusal.ts";
+import { formatGeneralName, type GeneralName } from "../x509/general-name.ts";
+
+/** Patterns by kind of name; a kind without a pattern is refused. */
+export interface AltNamePolicy {
+  /** `.example.test` for any name below, an exact name, or `*` for any. */
+  readonly dns: readonly string[];
+  /** Addresses or CIDR ranges. */
+  readonly ip: readonly string[];
+  /** Prefixes that end at a boundary of the URI; the empty one is any. */
+  readonly uri: readonly string[];
+  /** `user@host`, `@host`, `.domain` for all hosts below, or `*`. */
+  readonly email: readonly string[];
+  /** Whether `*.name` may be certified where `dns` allows the names below. */
+  readonly wildcard: boolean;
+}
+
+/**
+ * Everything that speaks against one name: the policy, and the ceiling of the grant (undefined when
+ * the grant sets none). `field` says where it stood.
+ */
+export function judgeName(
+  name: GeneralName,
+  policy: AltNamePolicy,
+  ceiling: readonly GeneralName[] | undefined,
+  field: string,
+): Violation[] {
+  const text = formatGeneralName(name);
+  const violations: Violation[] = [];
+  const say = (rule: string, want: string, message: string) =>
+    violations.push({ field, rule, got: text, want, message });
+  const patterns = policy[name.kind];
+  const wildcard = name.kind === "dns" && name.value.startsWith("*.");
+  if (wildcard && !policy.wildcard) {
+    say(
+      "subjectAltName.wildcard",
+      "no wildcard",
+      `${text} is a wildcard, and the policy does not allow wildcards (subjectAltName.wildcard).`,
+    );
+  }
+  if (!patterns.some((pattern) => isCovered(name, pattern))) {
+    const want = patterns.length === 0 ? `no name of kind ${name.kind}` : patterns.join(", ");
+    say(
+      "subjectAltName.policy",
+      want,
+      patterns.length === 0
+        ? `The policy allows no name of kind ${name.kind}, so ${text} is refused (subjectAltName.${name.kind}).`
+        : `${text} is not among what the policy allows: ${want}.`,
+    );
+  }
+  if (ceiling !== undefined && !ceiling.some((one) => formatGeneralName(one) === text)) {
+    const want = ceiling.map(formatGeneralName).join(", ") || "no names";
+    say(
+      "subjectAltName.grant",
+      want,
+      `The credential does not entitle to ${text}; it entitles to: ${want}.`,
+    );
+  }
+  return violations;
+}
+
+/** Whether a pattern of the policy covers a canonical name. */
+export function isCovered({ kind, value }: GeneralName, pattern: string): boolean {
+  switch (kind) {
+    case "dns":
+      return coversDns(pattern, value);
+    case "ip":
+      return coversAddress(pattern, value);
+    case "uri":
+      return coversUri(pattern, value);
+    case "email":
+      return coversEmail(pattern, value);
+  }
+}
+
+/** Whether everything that `inner` allows is allowed by `outer`: a profile may only tighten. */
+export function isPatternWithin(kind: GeneralName["kind"], inner: string, outer: string): boolean {
+  if (inner === outer || (outer === "*" && kind !== "ip") || (outer === "" && kind === "uri"))
+    return true;
+  if (kind === "ip") return rangeWithin(inner, outer);
+  if (kind === "uri") return coversUri(outer, inner);
+  const of = (text: string) => text.toLowerCase();
+  if (kind === "dns") return outer.startsWith(".") && of(inner).endsWith(of(outer));
+  return outer.startsWith(".") || outer.startsWith("@")
+    ? coversEmail(
+        of(outer),
+        inner.includes("@") ? of(`x${inner.slice(inner.indexOf("@"))}`) : `x@x${of(inner)}`,
+      )
+    : false;
+}
+
+function coversDns(pattern: string, name: string): boolean {
+  if (pattern === "*") return true;
+  const wanted = pattern.toLowerCase();
+  // For a wildcard its own label does not count: `.a.test` covers `*.a.test` and `*.b.a.test`.
+  const value = name.startsWith("*.") ? `x${name.slice(1)}` : name;
+  if (wanted.startsWith(".")) return value.endsWith(wanted) && value.length > wanted.length;
+  return name === wanted;
+}
+
+function coversAddress(pattern: string, address: string): boolean {
+  const range = parseRange(pattern);
+  if (range === undefined || !ipaddr.isValid(address)) return false;
+  const one = ipaddr.parse(address);
+  return one.kind() === range[0].kind() && one.match(range as never);
+}
+
+type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+function parseRange(pattern: string): Range | undefined {
+  try {
+    if (pattern.includes("/")) return ipaddr.parseCIDR(pattern);
+    const one = ipaddr.parse(pattern);
+    return [one, one.kind() === "ipv4" ? 32 : 128];
+  } catch {
+    return undefined;
+  }
+}
+
+function rangeWithin(inner: string, outer: string): boolean {
+  const [one, all] = [parseRange(inner), parseRange(outer)];
+  return (
+    one !== undefined &&
+    all !== undefined &&
+    one[0].kind() === all[0].kind() &&
+    one[1] >= all[1] &&
+    one[0].match(all as never)
+  );
+}
+
+/** A prefix ends at a boundary: `https://a.test` must not cover `https://a.test.evil`. */
+function coversUri(pattern: string, uri: string): boolean {
+  if (!uri.startsWith(pattern)) return false;
+  return (
+    pattern === "" ||
+    uri.length === pattern.length ||
+    /[/:?#=]$/.test(pattern) ||
+    /^[/?#]/.test(uri.slice(pattern.length))
+  );
+}
+
+function coversEmail(pattern: string, address: string): boolean {
+  if (pattern === "*") return true;
+  const wanted = pattern.toLowerCase();
+  const host = address.slice(address.lastIndexOf("@") + 1);
+  if (wanted.startsWith("@")) return host === wanted.slice(1);
+  if (wanted.startsWith(".")) return host.endsWith(wanted) && host.length > wanted.length;
+  const at = pattern.lastIndexOf("@");
+  // The local part may be case-sensitive (RFC 5321 2.4); the host is not.
+  return address === pattern.slice(0, at) + wanted.slice(at);
+}

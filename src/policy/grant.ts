@@ -1,0 +1,24 @@
+import type { GeneralName } from "../x509/general-name.ts";
+import type { DistinguishedName } from "../x509/name.ts";
+
+/** What a credential entitles to: the ceiling of a request, made by whoever proved the credential. */
+export interface Grant {
+  readonly via: "token" | "operator" | "renewal" | "internal" | "acme" | "est";
+  /** Identity for index and audit: `token:<jti>`, `certificate:<serial> (CN=web)`, … */
+  readonly requestedBy: string;
+  readonly profile: string;
+  /** The CN must be exactly this; undefined: as the policy says. */
+  readonly commonName: string | undefined;
+  /** The names that may stand in the SAN; undefined: as the policy says. */
+  readonly names: readonly GeneralName[] | undefined;
+  /** A fixed identity (renewal): the subject of the CSR must be empty or the same. */
+  readonly subject?: DistinguishedName;
+  /** With a fixed identity the SANs of the CSR must be none or exactly `names`. */
+  readonly fixedNames?: boolean;
+  /** Good for this one request only: hex SHA-256 of its DER. */
+  readonly csrSha256?: string;
+  /** The key held now (renewal); another one needs the profile's `renew.allowNewKey`. */
+  readonly heldSpkiSha256?: string;
+  /** No certificate of this grant outlives this instant. */
+  readonly notAfterCap?: Date;
+}

@@ -1,0 +1,223 @@
+/**
+ * Who may call a route is data on the route; this hook resolves the caller on every request and
+ * refuses before the body is read. What the TLS library thinks of the peer (`socket.authorized`)
+ * is never asked: a resumed session may say yes to anyone (S-01 to S-03).
+ */
+
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
+import type { Authority } from "../authority/authority.ts";
+import type { Caller, CertificateCaller, Origin } from "../authority/caller.ts";
+import { oids } from "../der/oid.ts";
+import { accepted, type Outcome, refused } from "../refusal.ts";
+import type { StoredCertificate } from "../store/store.ts";
+import { Problem } from "./problem.ts";
+
+/** What each rule admits. An operator is a certificate with a role and may do what any may. */
+export const callerRules = {
+  /** Anyone. */
+  public: { token: false, certificate: false, operator: false },
+  /** An enrolment token, or an operator. */
+  token: { token: true, certificate: false, operator: true },
+  /** An enrolment token, a certificate of this authority, or an operator. */
+  "token-or-certificate": { token: true, certificate: true, operator: true },
+  /** A living certificate of this authority. */
+  certificate: { token: false, certificate: true, operator: true },
+  /** As `certificate`; one that expired within its profile's `renew.graceAfterExpiry` as well. */
+  renewal: { token: false, certificate: true, operator: true },
+  /** A certificate whose profile has the role `operator`. */
+  operator: { token: false, certificate: false, operator: true },
+  /** RFC 6960: requests are public, answers signed. */
+  ocsp: { token: false, certificate: false, operator: false },
+} as const satisfies Record<string, { token: boolean; certificate: boolean; operator: boolean }>;
+
+export type CallerRule = keyof typeof callerRules;
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may call this route; a route that does not say keeps the server from starting. */
+    caller?: CallerRule;
+  }
+  interface FastifyRequest {
+    caller: Caller;
+    /** The certificate that the peer proved to hold on this connection, DER. */
+    peer: Uint8Array | undefined;
+  }
+}
+
+/** Makes every route of `app` and its plugins declare its caller, and enforces what they declare. */
+export function requireCallers(app: FastifyInstance, authority: Authority): void {
+  const routes: RouteOptions[] = [];
+  app.addHook("onRoute", (route) => {
+    routes.push(route);
+  });
+  app.addHook("onReady", async () => {
+    // Not before: the hooks of inner scopes run after this scope's own.
+    const undeclared = routes
+      .filter((route) => route.config?.caller === undefined)
+      .map((route) => `${String(route.method)} ${route.url}`);
+    if (undeclared.length > 0) {
+      throw new Error(
+        `these routes declare no caller (config.caller) and would be open to anyone: ${undeclared.join(", ")}`,
+      );
+    }
+  });
+  app.decorateRequest("caller");
+  app.decorateRequest("peer");
+  app.addHook("onRequest", async (request) => {
+    const rule = request.routeOptions.config.caller;
+    const origin: Origin = { requestId: request.id, address: request.ip };
+    request.caller = { kind: "anonymous", ...origin };
+    if (rule === undefined || rule === "public" || rule === "ocsp") return;
+    const outcome = await resolveCaller(authority, request, rule, origin);
+    if (outcome.ok) {
+      request.caller = outcome.value;
+      return;
+    }
+    await authority.record(request.caller, {
+      action: "authenticate",
+      verdict: "refused",
+      code: outcome.refusal.code,
+      detail: { method: request.method, route: request.routeOptions.url ?? "" },
+    });
+    throw new Problem(outcome.refusal);
+  });
+}
+
+/** The caller as a holder of a certificate; for handlers of routes that admit nobody else. */
+export function holderOf(request: FastifyRequest): { caller: CertificateCaller; held: Uint8Array } {
+  const { caller, peer } = request;
+  if ((caller.kind !== "certificate" && caller.kind !== "operator") || peer === undefined) {
+    throw new Error("a route for holders was reached without a certificate");
+  }
+  return { caller, held: peer };
+}
+
+async function resolveCaller(
+  authority: Authority,
+  request: FastifyRequest,
+  rule: CallerRule,
+  origin: Origin,
+): Promise<Outcome<Caller>> {
+  const admits = callerRules[rule];
+  const { authorization } = request.headers;
+  if (admits.token && authorization !== undefined) {
+    const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization)?.[1];
+    if (token === undefined) {
+      return refused(
+        "invalid-token",
+        "The Authorization header is not of the form `Bearer TOKEN`.",
+      );
+    }
+    const verified = await authority.verifyToken(token);
+    return verified.ok ? accepted({ kind: "token", ...origin, token: verified.value }) : verified;
+  }
+  const peer = peerOf(request.raw);
+  if (peer === undefined) return refused("unauthenticated", wanted(rule));
+  request.peer = peer.der;
+  const stored = await authority.findPeer(peer.sha256);
+  const living = judgePeer(authority, peer, stored, rule);
+  if (!living.ok) return living;
+  const certificate = living.value;
+  const kind = authority.profiles.get(certificate.profile)?.role ?? "certificate";
+  const caller = { kind, ...origin, certificate } satisfies Caller;
+  if (admits[kind]) return accepted(caller);
+  // The audit should name whom it was refused to.
+  request.caller = caller;
+  return refused("forbidden", forbids(rule));
+}
+
+interface Peer {
+  readonly der: Uint8Array;
+  readonly sha256: string;
+  readonly serial: string;
+}
+
+/**
+ * The peer of a socket never changes: TLS 1.3 has no renegotiation and the listener switches it off
+ * for 1.2. So its bytes are read and hashed once a connection; its standing is asked every time.
+ */
+const peers = new WeakMap<Socket, Peer>();
+
+function peerOf(request: IncomingMessage): Peer | undefined {
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const known = peers.get(socket);
+  if (known !== undefined) return known;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined || certificate.raw.length === 0) return undefined;
+  const peer = {
+    der: certificate.raw,
+    sha256: createHash("sha256").update(certificate.raw).digest("hex"),
+    serial: certificate.serialNumber.toLowerCase(),
+  };
+  peers.set(socket, peer);
+  return peer;
+}
+
+function judgePeer(
+  authority: Authority,
+  peer: Peer,
+  stored: StoredCertificate | undefined,
+  rule: CallerRule,
+): Outcome<StoredCertificate> {
+  const refuse = (why: string) =>
+    refused("certificate-not-valid", `The client certificate ${peer.serial} was refused: ${why}.`);
+  if (stored === undefined || stored.serial !== peer.serial || stored.sha256 !== peer.sha256) {
+    return refuse("it is not one that this authority issued");
+  }
+  const now = authority.now();
+  if (stored.revocation !== undefined) {
+    return stored.revocation.reason === "certificateHold"
+      ? refuse(
+          `it is on hold since ${stored.revocation.at.toISOString()}; an operator can release it`,
+        )
+      : refuse(
+          `it was revoked on ${stored.revocation.at.toISOString()} (${stored.revocation.reason})`,
+        );
+  }
+  if (stored.notBefore > now)
+    return refuse(`it is not valid before ${stored.notBefore.toISOString()}`);
+  if (stored.notAfter <= now && !inGrace(authority, stored, rule, now)) {
+    return refuse(`it expired on ${stored.notAfter.toISOString()}; enrol again with a token`);
+  }
+  if (!stored.extendedKeyUsage.includes(oids.clientAuth)) {
+    return refuse("it is not meant for client authentication (extendedKeyUsage lacks clientAuth)");
+  }
+  return accepted(stored);
+}
+
+function inGrace(
+  authority: Authority,
+  stored: StoredCertificate,
+  rule: CallerRule,
+  now: Date,
+): boolean {
+  if (rule !== "renewal") return false;
+  const grace = authority.profiles.get(stored.profile)?.renew.graceAfterExpirySeconds ?? 0;
+  return now.getTime() < stored.notAfter.getTime() + grace * 1000;
+}
+
+function wanted(rule: CallerRule): string {
+  const certificate = "a client certificate of this authority on the TLS connection (curl --cert)";
+  const token = "an enrolment token as `Authorization: Bearer TOKEN`";
+  switch (rule) {
+    case "token":
+      return `This route needs ${token}, or an operator's certificate. Mint a token with \`countersign token\`.`;
+    case "token-or-certificate":
+      return `This route needs ${token}, or ${certificate}.`;
+    case "operator":
+      return "This route needs an operator's client certificate on the TLS connection (curl --cert).";
+    default:
+      return `This route needs ${certificate}.`;
+  }
+}
+
+function forbids(rule: CallerRule): string {
+  return rule === "token"
+    ? "A certificate entitles to its own renewal (POST /v1/certificates/renew). This route needs an enrolment token, or an operator's certificate."
+    : "This route is for operators: the certificate's profile does not have the role.";
+}

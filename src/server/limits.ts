@@ -1,0 +1,69 @@
+/**
+ * Limits are on by default (S-28): per address before anyone is asked who he is, per identity once
+ * it is known, and a share for renewals that new enrolments cannot use up.
+ */
+
+import rateLimit, { type RateLimitPluginOptions } from "@fastify/rate-limit";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { identityOf } from "../authority/caller.ts";
+import type { CompiledConfig, RateLimit } from "../config/compile.ts";
+import { Problem } from "./problem.ts";
+
+/** The shares of the issuing engine that routes draw on. */
+export type Share = "enrolment" | "renewal";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** The share of the engine that a request of this route uses. */
+    share?: Share;
+  }
+}
+
+/** Counts requests; above a limit the answer is 429 with Retry-After. */
+export async function limitRequests(
+  app: FastifyInstance,
+  limits: CompiledConfig["rates"],
+): Promise<void> {
+  if (limits === undefined) return;
+  await app.register(rateLimit, { global: false, hook: "onRequest" });
+  const perAddress = limiter(app, limits.perAddress, (request) => request.ip, "this address");
+  const perIdentity = limiter(
+    app,
+    limits.perIdentity,
+    (request) => identityOf(request.caller),
+    "this identity",
+  );
+  const shares: Record<Share, ReturnType<typeof limiter>> = {
+    enrolment: limiter(app, limits.enrolment, () => "enrolment", "new enrolments"),
+    renewal: limiter(app, limits.renewal, () => "renewal", "renewals"),
+  };
+  app.addHook("onRequest", perAddress);
+  // After the hook that resolves the caller has run.
+  app.addHook("preParsing", async (request) => {
+    if (request.caller.kind !== "anonymous") await perIdentity(request);
+    const { share } = request.routeOptions.config;
+    if (share !== undefined) await shares[share](request);
+  });
+}
+
+function limiter(
+  app: FastifyInstance,
+  rate: RateLimit,
+  keyGenerator: (request: FastifyRequest) => string,
+  whose: string,
+): (request: FastifyRequest) => Promise<void> {
+  const check = app.createRateLimit({
+    max: rate.max,
+    timeWindow: rate.windowSeconds * 1000,
+    keyGenerator,
+  } satisfies RateLimitPluginOptions);
+  return async (request) => {
+    const verdict = await check(request);
+    if (verdict.isAllowed || !verdict.isExceeded) return;
+    throw new Problem({
+      code: "rate-limited",
+      detail: `The limit for ${whose} is reached: ${rate.max} requests in ${rate.windowSeconds} seconds.`,
+      retryAfterSeconds: Math.max(1, verdict.ttlInSeconds),
+    });
+  };
+}

@@ -1,0 +1,107 @@
+/** From a compiled configuration to a working authority: engine and signer are chosen here. */
+
+import { readFileSync } from "node:fs";
+import { Authority } from "../authority/authority.ts";
+import { assembleIssuer, type Issuer } from "../authority/issuer.ts";
+import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
+import { Templates } from "../authority/templates.ts";
+import { openTokenDesk } from "../authority/token-desk.ts";
+import { TokenKey, type TokenSettings } from "../authority/tokens.ts";
+import type { CompiledConfig } from "../config/compile.ts";
+import { openStore } from "../store/open.ts";
+import type { Store } from "../store/store.ts";
+import { type Certificate, parseCertificateChain } from "../x509/certificate.ts";
+
+export interface OpenOptions {
+  readonly alarm: (message: string, fields: Record<string, unknown>) => void;
+  readonly clock?: () => Date;
+  /** Whether this process is the one that serves: only one may, on one SQLite file. */
+  readonly exclusive: boolean;
+}
+
+export interface OpenedAuthority {
+  readonly authority: Authority;
+  readonly store: Store;
+  readonly issuer: Issuer;
+}
+
+/**
+ * Opens store, keys and certificates and proves that they belong together.
+ * Throws an Error in one sentence for people when they do not.
+ */
+export async function openAuthority(
+  config: CompiledConfig,
+  options: OpenOptions,
+): Promise<OpenedAuthority> {
+  const clock = options.clock ?? (() => new Date());
+  const issuer = openIssuer(config, clock());
+  const tokenKey = await openTokenKey(config, issuer.root.sha256);
+  const store = await openStore(config.database.reveal(), {
+    exclusive: options.exclusive,
+    log: options.alarm,
+  });
+  const authority = new Authority({
+    name: config.name,
+    issuer,
+    templates: new Templates(issuer, publicUrls(config, issuer.id)),
+    store,
+    profiles: config.profiles,
+    tokens: openTokenDesk(tokenKey, config.name, config.tokens.issuers),
+    blockedKeys: config.blockedKeys,
+    clock,
+    alarm: options.alarm,
+  });
+  return { authority, store, issuer };
+}
+
+/** Loads issuing certificate, chain, root and key. Throws when one cannot be read or used. */
+export function openIssuer(config: CompiledConfig, now: Date): Issuer {
+  const [issuing] = readCertificates(config.issuer.certificate);
+  const [root] = readCertificates(config.rootCertificate);
+  if (issuing === undefined || root === undefined) {
+    throw new Error(
+      `${config.issuer.certificate} or ${config.rootCertificate} holds no certificate`,
+    );
+  }
+  const above = readCertificates(config.issuer.chain).filter(
+    (one) => one.sha256 !== issuing.sha256 && one.sha256 !== root.sha256,
+  );
+  const key = readPrivateKey(config.issuer.key, config.issuer.passphrase?.reveal());
+  return assembleIssuer([issuing, ...above], root, keySigner(key), now);
+}
+
+/** The key that mints and reads enrolment tokens of this authority. */
+export function openTokenKey(config: CompiledConfig, rootSha256: string): Promise<TokenKey> {
+  const settings: TokenSettings = {
+    authorityName: config.name,
+    audience: `${config.publicUrl.origin}/v1/certificates`,
+    rootSha256,
+    defaultTtlSeconds: config.tokens.ttlSeconds,
+    maxTtlSeconds: config.tokens.maxTtlSeconds,
+  };
+  return TokenKey.from(
+    settings,
+    readPrivateKey(config.tokenKey, config.issuer.passphrase?.reveal()),
+  );
+}
+
+function readCertificates(path: string): readonly Certificate[] {
+  let pem: string;
+  try {
+    pem = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const chain = parseCertificateChain(pem);
+  if (!chain.ok) throw new Error(`${path}: ${chain.refusal.detail}`);
+  return chain.value;
+}
+
+function publicUrls(config: CompiledConfig, issuerId: string) {
+  const base = config.publicHttpUrl?.origin;
+  return {
+    crlDistributionPoints: base === undefined ? [] : [`${base}/crl/${issuerId}.crl`],
+    ocspUrls: base === undefined ? [] : [`${base}/ocsp`],
+    caIssuersUrls: base === undefined ? [] : [`${base}/issuers/${issuerId}.crt`],
+  };
+}

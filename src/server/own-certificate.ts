@@ -1,0 +1,130 @@
+/** The service's own server certificate: issued by its own authority, renewed, swapped while running. */
+
+import { createPrivateKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from "node:fs";
+import type { Authority } from "../authority/authority.ts";
+import { keyToPem } from "../authority/create.ts";
+import { decodePem, encodePem } from "../der/pem.ts";
+import type { Profile } from "../policy/profile.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate.ts";
+import { encodeRequest } from "../x509/csr.ts";
+import { formatGeneralName, type GeneralName } from "../x509/general-name.ts";
+import { makeName } from "../x509/name.ts";
+import { publicKeyOf } from "../x509/public-key.ts";
+import type { ServerIdentity } from "./tls.ts";
+
+export interface OwnCertificateOptions {
+  readonly authority: Authority;
+  /** One file with key and chain, so that both change in one rename. */
+  readonly file: string;
+  readonly names: readonly GeneralName[];
+  readonly profile: Profile;
+  /** Encrypts the key on disk. */
+  readonly passphrase: string | undefined;
+}
+
+/** Part of the lifetime after which a new one is made. */
+const RENEW_AT = 2 / 3;
+
+/**
+ * Gives the identity to serve with: what is on disk while it is good, else a new one, which is
+ * issued, recorded and written before it is returned. `force` makes a new one in any case.
+ */
+export async function obtainOwnCertificate(
+  options: OwnCertificateOptions,
+  { force = false } = {},
+): Promise<{ identity: ServerIdentity; certificate: Certificate }> {
+  const current = force ? undefined : readCurrent(options);
+  if (current !== undefined && (await isGood(current.certificate, options))) return current;
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const csr = encodeRequest({
+    subject: makeName([{ type: "commonName", value: serviceName(options.names) }]),
+    subjectAltNames: options.names,
+    privateKey,
+  });
+  const issued = await options.authority.issueOwn(csr, options.profile, {
+    kind: "internal",
+    requestId: randomUUID(),
+    address: undefined,
+    reason: "server certificate",
+  });
+  if (!issued.ok) {
+    throw new Error(`the service cannot issue its own certificate: ${issued.refusal.detail}`);
+  }
+  const chain =
+    encodePem("CERTIFICATE", issued.value.der) + options.authority.issuer.intermediatesPem;
+  replaceFile(options.file, keyToPem(privateKey, options.passphrase) + chain);
+  const parsed = parseCertificate(issued.value.der);
+  if (!parsed.ok) throw new Error(parsed.refusal.detail);
+  return {
+    identity: { key: keyToPem(privateKey, undefined), certificateChain: chain },
+    certificate: parsed.value,
+  };
+}
+
+/** When a certificate is due for replacement. */
+export function renewalTime(certificate: Certificate): Date {
+  const begin = certificate.notBefore.getTime();
+  return new Date(begin + (certificate.notAfter.getTime() - begin) * RENEW_AT);
+}
+
+function serviceName(names: readonly GeneralName[]): string {
+  return names.find((name) => name.kind === "dns")?.value ?? names[0]?.value ?? "localhost";
+}
+
+function readCurrent(options: OwnCertificateOptions) {
+  if (!existsSync(options.file)) return undefined;
+  try {
+    const pem = readFileSync(options.file, "utf8");
+    const key = createPrivateKey({
+      key: pem,
+      ...(options.passphrase === undefined ? {} : { passphrase: options.passphrase }),
+    });
+    const [leaf] = decodePem(pem).filter((block) => block.label === "CERTIFICATE");
+    const parsed = leaf === undefined ? undefined : parseCertificate(leaf.der);
+    if (parsed?.ok !== true) return undefined;
+    if (publicKeyOf(key).spkiSha256 !== parsed.value.spkiSha256) return undefined;
+    const chain =
+      encodePem("CERTIFICATE", parsed.value.der) + options.authority.issuer.intermediatesPem;
+    return {
+      certificate: parsed.value,
+      identity: { key: keyToPem(key, undefined), certificateChain: chain },
+    };
+  } catch {
+    // An unreadable file is replaced like an expired one: nothing else depends on this key.
+    return undefined;
+  }
+}
+
+async function isGood(certificate: Certificate, options: OwnCertificateOptions): Promise<boolean> {
+  const { authority, names } = options;
+  const stored = await authority.findPeer(certificate.sha256);
+  const listed = new Set(certificate.subjectAltNames.map(formatGeneralName));
+  return (
+    stored !== undefined &&
+    stored.revocation === undefined &&
+    stored.issuerId === authority.issuer.id &&
+    renewalTime(certificate) > authority.now() &&
+    names.every((name) => listed.has(formatGeneralName(name)))
+  );
+}
+
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  const file = openSync(temporary, "w", 0o600);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}

@@ -1,0 +1,152 @@
+import { STATUS_CODES } from "node:http";
+import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { SignerUnavailable } from "../authority/signer/signer.ts";
+import { catalogue, type Refusal, type RefusalCode } from "../refusal.ts";
+import { StoreUnavailable } from "../store/store.ts";
+
+/** The one table from what was refused to what HTTP calls it. A new code without a row is a type error. */
+export const statusOf = {
+  "malformed-request": 400,
+  "malformed-csr": 400,
+  "private-key-posted": 400,
+  "bad-proof-of-possession": 400,
+  unauthenticated: 401,
+  "invalid-token": 401,
+  "certificate-not-valid": 401,
+  forbidden: 403,
+  "not-found": 404,
+  "method-not-allowed": 405,
+  "not-acceptable": 406,
+  "token-used": 409,
+  "idempotency-conflict": 409,
+  conflict: 409,
+  "payload-too-large": 413,
+  "unsupported-media-type": 415,
+  "policy-violation": 422,
+  "rate-limited": 429,
+  "internal-error": 500,
+  "invalid-configuration": 500,
+  "store-unavailable": 503,
+  "signer-unavailable": 503,
+} as const satisfies Record<RefusalCode, number>;
+
+/** The only error class that handlers throw: a refusal on its way to the wire. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly refusal: Refusal;
+  constructor(refusal: Refusal) {
+    super(refusal.detail);
+    this.refusal = refusal;
+  }
+}
+
+/** An RFC 9457 problem document. */
+export interface ProblemDocument {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly requestId: string;
+  readonly violations?: Refusal["violations"];
+}
+
+/** The document for a refusal; `instance` is the path that was asked for, without its query. */
+export function problemDocument(
+  refusal: Refusal,
+  instance: string,
+  requestId: string,
+): ProblemDocument {
+  return {
+    type: `urn:countersign:error:${refusal.code}`,
+    title: catalogue[refusal.code].title,
+    status: statusOf[refusal.code],
+    detail: refusal.detail,
+    instance,
+    requestId,
+    ...(refusal.violations && { violations: refusal.violations }),
+  };
+}
+
+/** How long to wait, in seconds, before a 503 is worth trying again. */
+const RETRY_UNAVAILABLE_SECONDS = 2;
+
+/** Answers a request with a refusal. Indented, since the reader is often a person with curl. */
+export function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
+  const status = statusOf[refusal.code];
+  const path = request.url.split("?", 1)[0] ?? "/";
+  const retryAfter =
+    refusal.retryAfterSeconds ?? (status === 503 ? RETRY_UNAVAILABLE_SECONDS : undefined);
+  if (status === 401) reply.header("www-authenticate", 'Bearer realm="countersign"');
+  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  return reply
+    .code(status)
+    .type("application/problem+json")
+    .serializer((document: ProblemDocument) => `${JSON.stringify(document, null, 2)}\n`)
+    .send(problemDocument(refusal, path, request.id));
+}
+
+/**
+ * The refusal for anything thrown while a request was served: a Problem as it is, the framework's
+ * own errors by their kind, everything unknown as 500 without its text (the log has it).
+ */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Problem) return error.refusal;
+  if (error instanceof StoreUnavailable) {
+    return {
+      code: "store-unavailable",
+      detail: "The store is unavailable. Nothing was issued or changed.",
+    };
+  }
+  if (error instanceof SignerUnavailable) {
+    return {
+      code: "signer-unavailable",
+      detail: "The issuing key is unavailable. Nothing was issued.",
+    };
+  }
+  return (
+    frameworkRefusal(error as FastifyError) ?? {
+      code: "internal-error",
+      detail:
+        "Something went wrong inside the authority. Nothing was issued; the log has the reason under this requestId.",
+    }
+  );
+}
+
+function frameworkRefusal(error: FastifyError): Refusal | undefined {
+  if (error.validation !== undefined) {
+    return {
+      code: "malformed-request",
+      detail: `The request is not of the documented form: ${error.message}.`,
+      violations: error.validation.map((one) => ({
+        field: [error.validationContext, ...one.instancePath.split("/").slice(1)].join("."),
+        rule: `schema.${one.keyword}`,
+        got: "a value that does not fit",
+        want: JSON.stringify(one.params),
+        message: `${error.validationContext}${one.instancePath} ${one.message ?? "does not fit"}.`,
+      })),
+    };
+  }
+  switch (error.statusCode) {
+    case 413:
+      return {
+        code: "payload-too-large",
+        detail: "The body is larger than this route takes (64 KiB).",
+      };
+    case 415:
+      return {
+        code: "unsupported-media-type",
+        detail:
+          "This Content-Type is not read here. A certificate request comes as application/pkcs10, application/x-pem-file, text/plain, application/octet-stream, or in JSON as application/json.",
+      };
+    case 429:
+      return { code: "rate-limited", detail: error.message };
+    default:
+      break;
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    const phrase = STATUS_CODES[error.statusCode] ?? "Bad Request";
+    return { code: "malformed-request", detail: `${phrase}: ${error.message}.` };
+  }
+  return undefined;
+}

@@ -1,0 +1,74 @@
+import type { Authority } from "../../authority/authority.ts";
+import type { Issued } from "../../authority/issue.ts";
+import { encodePem } from "../../der/pem.ts";
+import type { StoredCertificate } from "../../store/store.ts";
+import { formatName } from "../../x509/name.ts";
+
+/** An entry of the index as REST shows it (contract: JSON entry). */
+export interface Entry {
+  readonly [field: string]: unknown;
+  readonly serial: string;
+  readonly status: "valid" | "expired" | "revoked" | "hold";
+}
+
+/** The standing of a certificate at an instant; computed from facts, stored nowhere. */
+export function statusAt(certificate: StoredCertificate, now: Date): Entry["status"] {
+  if (certificate.revocation !== undefined) {
+    return certificate.revocation.reason === "certificateHold" ? "hold" : "revoked";
+  }
+  return certificate.notAfter <= now ? "expired" : "valid";
+}
+
+/** The entry without its PEM parts. */
+export function toEntry(authority: Authority, stored: StoredCertificate): Entry {
+  const { issuer } = authority;
+  return {
+    serial: stored.serial,
+    status: statusAt(stored, authority.now()),
+    profile: stored.profile,
+    subject: stored.subject,
+    subjectAltNames: stored.subjectAltNames,
+    issuer:
+      stored.issuerId === issuer.id ? formatName(issuer.certificate.subject) : stored.issuerId,
+    notBefore: stored.notBefore.toISOString(),
+    notAfter: stored.notAfter.toISOString(),
+    issuedAt: stored.issuedAt.toISOString(),
+    renewAfter: stored.renewAfter.toISOString(),
+    sha256: stored.sha256,
+    spkiSha256: stored.spkiSha256,
+    keyType: stored.keyType,
+    requestedBy: stored.requestedBy,
+    via: stored.via,
+    lineage: stored.lineage,
+    replaces: stored.replaces,
+    revokedAt: stored.revocation?.at.toISOString(),
+    revocationReason: stored.revocation?.reason,
+  };
+}
+
+/** The entry with certificate and chain as PEM; `der` is absent for imported rows without a file. */
+export function toFullEntry(
+  authority: Authority,
+  stored: StoredCertificate,
+  der: Uint8Array | undefined,
+): Entry {
+  if (der === undefined) return toEntry(authority, stored);
+  return {
+    ...toEntry(authority, stored),
+    certificate: encodePem("CERTIFICATE", der),
+    chain: authority.issuer.intermediatesPem,
+  };
+}
+
+/** Leaf first, then the issuers below the root. */
+export function toPemChain(authority: Authority, der: Uint8Array): string {
+  return encodePem("CERTIFICATE", der) + authority.issuer.intermediatesPem;
+}
+
+/** The JSON answer to an issuance. */
+export function toIssuedEntry(authority: Authority, issued: Issued): Entry {
+  return {
+    ...toFullEntry(authority, issued.certificate, issued.der),
+    notices: issued.notices,
+  };
+}

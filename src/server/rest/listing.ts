@@ -1,0 +1,193 @@
+/** The index in each of its formats. JSON is paged; the others stream with bounded memory. */
+
+import { Readable } from "node:stream";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Authority } from "../../authority/authority.ts";
+import { parseDuration } from "../../config/duration.ts";
+import { formatIndexLine } from "../../openssl/index-txt.ts";
+import type { Violation } from "../../refusal.ts";
+import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
+import { formatNameOneline, parseName } from "../../x509/name.ts";
+import { Problem } from "../problem.ts";
+import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
+import { type Entry, statusAt, toEntry, toFullEntry } from "./entry.ts";
+
+/** The query string of `GET /v1/certificates`, validated by its schema. */
+export interface IndexQuery {
+  readonly status?: "valid" | "expired" | "revoked" | "hold";
+  readonly profile?: string;
+  readonly subject?: string;
+  readonly san?: string;
+  readonly serial?: string;
+  readonly spki?: string;
+  readonly requestedBy?: string;
+  readonly issuedAfter?: string;
+  readonly issuedBefore?: string;
+  readonly expiresAfter?: string;
+  readonly expiresBefore?: string;
+  readonly order?: "issued" | "expires";
+  readonly limit?: number;
+  readonly cursor?: string;
+  readonly include?: "pem";
+}
+
+const jsonType = "application/json";
+const ndjsonType = "application/x-ndjson";
+const csvType = "text/csv";
+const indexType = "text/plain";
+
+/** The media types of the listing, for OpenAPI and serialisation. */
+export const listingTypes = {
+  content: {
+    [jsonType]: { schema: { $ref: "CertificateList#" } },
+    [ndjsonType]: { schema: { type: "string" } },
+    [csvType]: { schema: { type: "string" } },
+    [indexType]: { schema: { type: "string" } },
+  },
+};
+
+/** Answers a search of the index in the format that Accept asks for. */
+export async function certificatesAnswer(
+  authority: Authority,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  query: IndexQuery,
+): Promise<FastifyReply> {
+  const type = unwrap(chooseType(request, [jsonType, ndjsonType, csvType, indexType]));
+  const filters = readFilters(query, authority.now());
+  const withPem = query.include === "pem";
+  if (type === jsonType) {
+    try {
+      const page = await authority.search(filters);
+      const items = await entriesOf(authority, page.items, withPem);
+      return reply.type(type).send({ items, next: page.next });
+    } catch (error) {
+      if (!(error instanceof InvalidCursor)) throw error;
+      throw new Problem({ code: "malformed-request", detail: error.message });
+    }
+  }
+  reply.type(type === indexType ? `${type}; charset=utf-8` : type);
+  return reply.send(Readable.from(linesOf(authority, filters, type, withPem)));
+}
+
+async function* linesOf(
+  authority: Authority,
+  filters: CertificateQuery,
+  type: string,
+  withPem: boolean,
+): AsyncGenerator<string> {
+  if (type === csvType) yield `${csvColumns.join(",")}\r\n`;
+  for await (const batch of authority.stream(filters)) {
+    if (type === indexType) {
+      yield batch.map((stored) => toIndexLine(stored, authority.now())).join("");
+      continue;
+    }
+    const entries = await entriesOf(authority, batch, withPem);
+    yield entries
+      .map((entry) => (type === csvType ? toCsvLine(entry) : `${JSON.stringify(entry)}\n`))
+      .join("");
+  }
+}
+
+async function entriesOf(
+  authority: Authority,
+  stored: readonly StoredCertificate[],
+  withPem: boolean,
+): Promise<Entry[]> {
+  if (!withPem) return stored.map((one) => toEntry(authority, one));
+  const ders = await authority.readDer(stored.map((one) => one.id));
+  return stored.map((one) => toFullEntry(authority, one, ders.get(one.id)));
+}
+
+/** One line of OpenSSL's `index.txt`, newline included. */
+export function toIndexLine(stored: StoredCertificate, now: Date): string {
+  const status = statusAt(stored, now);
+  return formatIndexLine({
+    status: status === "valid" ? "V" : status === "expired" ? "E" : "R",
+    notAfter: stored.notAfter,
+    revocation: stored.revocation && {
+      at: stored.revocation.at,
+      reason: stored.revocation.reason,
+    },
+    serial: stored.serial,
+    file: undefined,
+    subject: onelineOf(stored),
+  });
+}
+
+function onelineOf(stored: StoredCertificate): string {
+  const name = parseName(stored.subjectDer);
+  return name.ok ? formatNameOneline(name.value) : stored.subject;
+}
+
+const csvColumns = [
+  "serial",
+  "status",
+  "profile",
+  "subject",
+  "subjectAltNames",
+  "issuer",
+  "notBefore",
+  "notAfter",
+  "issuedAt",
+  "renewAfter",
+  "sha256",
+  "spkiSha256",
+  "keyType",
+  "requestedBy",
+  "via",
+  "lineage",
+  "replaces",
+  "revokedAt",
+  "revocationReason",
+] as const;
+
+/** RFC 4180. A value that a spreadsheet would run as a formula gets an apostrophe in front (S-11). */
+function toCsvLine(entry: Entry): string {
+  const cells = csvColumns.map((column) => {
+    const value = entry[column];
+    const text = Array.isArray(value) ? value.join(" ") : String(value ?? "");
+    const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+  });
+  return `${cells.join(",")}\r\n`;
+}
+
+const instants = ["issuedAfter", "issuedBefore", "expiresAfter", "expiresBefore"] as const;
+
+function readFilters(query: IndexQuery, now: Date): CertificateQuery {
+  const {
+    include: _include,
+    issuedAfter,
+    issuedBefore,
+    expiresAfter,
+    expiresBefore,
+    ...rest
+  } = query;
+  const given = { issuedAfter, issuedBefore, expiresAfter, expiresBefore };
+  const violations: Violation[] = [];
+  const read: Partial<Record<(typeof instants)[number], Date>> = {};
+  for (const field of instants) {
+    const text = given[field];
+    if (text === undefined) continue;
+    const date = readInstant(text) ?? relativeInstant(text, now);
+    if (date === undefined) {
+      violations.push(unreadable(field, text, "an RFC 3339 instant, or relative such as +7d"));
+    } else read[field] = date;
+  }
+  const serial = rest.serial?.replace(/^0x/i, "").replaceAll(":", "").toLowerCase();
+  if (serial !== undefined && !/^[0-9a-f]{1,40}$/.test(serial)) {
+    violations.push(unreadable("serial", query.serial ?? "", "the first hex digits of a serial"));
+  }
+  if (violations.length > 0) throw new Problem(unreadableRefusal(violations));
+  return { ...rest, ...read, ...(serial !== undefined && { serial }), now };
+}
+
+/** `+7d` and `-12h`, seen from now. A `+` that a query string turned into a space counts as `+`. */
+function relativeInstant(text: string, now: Date): Date | undefined {
+  const match = /^([+\- ])(.+)$/.exec(text);
+  if (match?.[2] === undefined) return undefined;
+  const duration = parseDuration(match[2]);
+  if (!duration.ok) return undefined;
+  return new Date(now.getTime() + (match[1] === "-" ? -1000 : 1000) * duration.value);
+}

@@ -1,0 +1,39 @@
+import type { FastifyInstance } from "fastify";
+import type { Authority } from "../../authority/authority.ts";
+import { unwrap } from "./bodies.ts";
+import { normaliseSerial } from "./certificates.ts";
+import { serialParams } from "./schemas.ts";
+
+/** `GET /v1/renewal-info/{serial}`: when to renew, in the shape of RFC 9773 4.2. */
+export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): void {
+  app.get(
+    "/v1/renewal-info/:serial",
+    {
+      config: { caller: "public" },
+      schema: {
+        operationId: "renewalInfo",
+        tags: ["certificates"],
+        summary: "When this certificate should be renewed",
+        description:
+          "Windows are spread, so that certificates issued together do not come back together. That of a revoked certificate lies in the past.",
+        params: serialParams,
+        response: {
+          200: {
+            description: "The window; Retry-After says how long the answer may be kept.",
+            content: { "application/json": { schema: { $ref: "RenewalInfo#" } } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const { serial } = request.params as { serial: string };
+      const window = unwrap(await authority.renewalWindow(normaliseSerial(serial)));
+      return reply
+        .header("retry-after", String(window.retryAfterSeconds))
+        .type("application/json")
+        .send({
+          suggestedWindow: { start: window.start.toISOString(), end: window.end.toISOString() },
+        });
+    },
+  );
+}

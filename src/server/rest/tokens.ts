@@ -1,0 +1,78 @@
+import type { FastifyInstance } from "fastify";
+import type { Authority } from "../../authority/authority.ts";
+import { parseDuration } from "../../config/duration.ts";
+import type { Violation } from "../../refusal.ts";
+import { type GeneralName, parseGeneralNameText } from "../../x509/general-name.ts";
+import { Problem } from "../problem.ts";
+import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
+
+interface TokenBody {
+  readonly profile: string;
+  readonly cn?: string;
+  readonly sans?: readonly string[];
+  readonly ttl?: string | number;
+  readonly uses?: number;
+  readonly csrSha256?: string;
+}
+
+/** `POST /v1/tokens`: an operator mints enrolment tokens. */
+export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
+  app.post(
+    "/v1/tokens",
+    {
+      config: { caller: "operator" },
+      schema: {
+        operationId: "mintToken",
+        tags: ["tokens"],
+        summary: "Mint an enrolment token",
+        description:
+          "A token is good for one key (or `uses` keys), for one profile, and for no name that it does not list.",
+        body: { content: { "application/json": { schema: { $ref: "TokenRequest#" } } } },
+        response: {
+          201: {
+            description: "The token.",
+            content: { "application/json": { schema: { $ref: "Token#" } } },
+          },
+        },
+      },
+    },
+    async (request, reply) => {
+      const body = request.body as TokenBody;
+      const violations: Violation[] = [];
+      const names = readNames(body.sans ?? [], violations);
+      const ttl = body.ttl === undefined ? undefined : parseDuration(String(body.ttl));
+      if (ttl?.ok === false) {
+        violations.push(unreadable("ttl", String(body.ttl), "a duration such as 10m, or seconds"));
+      }
+      if (violations.length > 0) throw new Problem(unreadableRefusal(violations));
+      const minted = await authority.mintToken(
+        {
+          profile: body.profile,
+          commonName: body.cn,
+          names,
+          ...(ttl?.ok && { ttlSeconds: ttl.value }),
+          ...(body.uses !== undefined && { uses: body.uses }),
+          ...(body.csrSha256 !== undefined && { csrSha256: body.csrSha256 }),
+        },
+        request.caller,
+      );
+      const { token, id, expiresAt } = unwrap(minted);
+      return reply
+        .code(201)
+        .header("cache-control", "no-store")
+        .type("application/json")
+        .send({ token, id, expiresAt: expiresAt.toISOString() });
+    },
+  );
+}
+
+function readNames(texts: readonly string[], violations: Violation[]): GeneralName[] {
+  const names: GeneralName[] = [];
+  for (const [position, text] of texts.entries()) {
+    const name = parseGeneralNameText(text);
+    if (name.ok) names.push(name.value);
+    else
+      violations.push(unreadable(`sans.${position}`, text, "a name such as dns:web.example.test"));
+  }
+  return names;
+}

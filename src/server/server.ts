@@ -1,0 +1,191 @@
+/** Composes everything, in plain code: what listens, what it serves, who may call. */
+
+import { randomUUID } from "node:crypto";
+import type http from "node:http";
+import type { Server as TlsServer } from "node:https";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import type { Authority } from "../authority/authority.ts";
+import type { Issuer } from "../authority/issuer.ts";
+import type { CompiledConfig } from "../config/compile.ts";
+import { refused } from "../refusal.ts";
+import { type CallerRule, requireCallers } from "./caller.ts";
+import { docsRoutes } from "./docs/docs.ts";
+import { limitRequests } from "./limits.ts";
+import { describeRoutes } from "./openapi.ts";
+import { refusalOf, sendProblem } from "./problem.ts";
+import { auditRoutes } from "./rest/audit.ts";
+import { readCsrBodies } from "./rest/bodies.ts";
+import { caRoutes } from "./rest/ca.ts";
+import { certificateRoutes } from "./rest/certificates.ts";
+import { authorityChecks, healthRoutes } from "./rest/health.ts";
+import { policyRoutes } from "./rest/policy.ts";
+import { renewalInfoRoutes } from "./rest/renewal-info.ts";
+import { sharedSchemas } from "./rest/schemas.ts";
+import { tokenRoutes } from "./rest/tokens.ts";
+import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
+import { version } from "./version.ts";
+
+export interface ServerParts {
+  readonly config: CompiledConfig;
+  readonly authority: Authority;
+  readonly identity: ServerIdentity;
+  readonly log: FastifyBaseLogger;
+}
+
+/**
+ * Builds the REST service on a TLS server that does not listen yet; `ready()` checks the route
+ * table. Needs no network and no database of its own: OpenAPI is generated from this same object.
+ */
+export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
+  const { config, authority } = parts;
+  const app = Fastify({
+    loggerInstance: parts.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    bodyLimit: config.bodyBytes,
+    routerOptions: { maxParamLength: 4096, caseSensitive: true },
+    exposeHeadRoutes: true,
+    return503OnClosing: true,
+    forceCloseConnections: "idle",
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(request as never, reply as never, refusalOf(error));
+    },
+    // Fastify types its server as plain HTTP here; the TLS one is a drop-in for all that it uses.
+    serverFactory: (listener) => tlsServerFor(parts, listener) as unknown as http.Server,
+  });
+  answerWithProblems(app);
+  validateStrictly(app);
+  for (const schema of sharedSchemas) app.addSchema(schema);
+
+  await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
+  requireCallers(app, authority);
+  await limitRequests(app, config.rates);
+  readCsrBodies(app);
+
+  certificateRoutes(app, authority, config.indexReaders);
+  renewalInfoRoutes(app, authority);
+  caRoutes(app, authority, caUrls(config));
+  policyRoutes(app, authority);
+  tokenRoutes(app, authority);
+  auditRoutes(app, authority);
+  healthRoutes(app, authorityChecks(authority));
+  await docsRoutes(app);
+  return app;
+}
+
+function tlsServerFor(parts: ServerParts, listener: http.RequestListener): TlsServer {
+  const settings = tlsSettingsOf(parts.config, parts.authority.issuer);
+  return createTlsServer(parts.identity, settings, listener);
+}
+
+/** How the TLS listener behaves, from the configuration. */
+export function tlsSettingsOf(config: CompiledConfig, issuer: Issuer): TlsSettings {
+  return {
+    rootPem: issuer.rootPem,
+    requireClientCertificate: config.listeners.tls.requireClientCertificate,
+    handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
+    headersTimeoutSeconds: config.timeouts.headersSeconds,
+    requestTimeoutSeconds: config.timeouts.requestSeconds,
+  };
+}
+
+/** Every error leaves as a problem document, the framework's own included (RFC 9457). */
+function answerWithProblems(app: FastifyInstance): void {
+  const routes = collectRoutes(app);
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = refusalOf(error);
+    if (refusal.code === "internal-error" || refusal.code.endsWith("-unavailable")) {
+      request.log.error({ err: error, requestId: request.id }, "request failed");
+    }
+    return sendProblem(request, reply, refusal);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const methods = methodsAt(routes, request.url);
+    if (methods.length === 0) {
+      const { refusal } = refused(
+        "not-found",
+        "There is nothing at this address. GET /openapi.json lists the routes.",
+      );
+      return sendProblem(request, reply, refusal);
+    }
+    const { refusal } = refused(
+      "method-not-allowed",
+      `${request.method} is not allowed here; there is: ${methods.join(", ")}.`,
+    );
+    reply.header("allow", methods.join(", "));
+    return sendProblem(request, reply, refusal);
+  });
+}
+
+/** The methods that a path answers to, from the routes themselves. */
+function methodsAt(routes: readonly RoutePattern[], url: string): string[] {
+  const path = url.split("?", 1)[0] ?? "/";
+  return [...new Set(routes.filter((one) => one.pattern.test(path)).map((one) => one.method))];
+}
+
+/** A route as it was registered: who may call it stands beside where it is. */
+export interface RoutePattern {
+  readonly method: string;
+  readonly url: string;
+  readonly caller: CallerRule | undefined;
+  readonly pattern: RegExp;
+}
+
+declare module "fastify" {
+  interface FastifyInstance {
+    /** Every route there is; tests walk it. */
+    routeTable: readonly RoutePattern[];
+  }
+}
+
+/** Remembers every route as a pattern, so that a wrong method can be told from a wrong path. */
+function collectRoutes(app: FastifyInstance): readonly RoutePattern[] {
+  const routes: RoutePattern[] = [];
+  app.decorate("routeTable", routes);
+  app.addHook("onRoute", (route) => {
+    const { method, url } = route;
+    const source = url
+      .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
+      .replace(/:[^/]+/g, "[^/]+")
+      .replace(/\*/g, ".*");
+    const pattern = new RegExp(`^${source}$`);
+    for (const one of [method].flat()) {
+      // The hook of an inner scope may still add the caller: read it when it is asked for.
+      const caller = () => route.config?.caller;
+      routes.push({
+        method: one,
+        url,
+        pattern,
+        get caller() {
+          return caller();
+        },
+      });
+    }
+  });
+  return routes;
+}
+
+/** Nothing is removed or coerced in silence; only query strings, which are all text, are coerced. */
+function validateStrictly(app: FastifyInstance): void {
+  const options = { allErrors: true, strict: false, removeAdditional: false, useDefaults: true };
+  const exact = new Ajv2020({ ...options, coerceTypes: false });
+  const coercing = new Ajv2020({ ...options, coerceTypes: true });
+  for (const ajv of [exact, coercing]) {
+    addFormats.default(ajv);
+    for (const schema of sharedSchemas) ajv.addSchema(schema);
+  }
+  app.setValidatorCompiler(({ schema, httpPart }) => {
+    const ajv = httpPart === "body" ? exact : coercing;
+    return ajv.compile(schema as object);
+  });
+}
+
+function caUrls(config: CompiledConfig) {
+  return {
+    chain: `${config.publicUrl.origin}/v1/ca/chain`,
+    root: `${config.publicUrl.origin}/v1/ca/root`,
+  };
+}

@@ -1,0 +1,147 @@
+/** A running service: authority, listeners, its own certificate kept fresh, an orderly end. */
+
+import type { Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { FastifyBaseLogger, FastifyInstance } from "fastify";
+import { pino } from "pino";
+import type { Authority } from "../authority/authority.ts";
+import type { Issuer } from "../authority/issuer.ts";
+import type { CompiledConfig } from "../config/compile.ts";
+import type { GeneralName } from "../x509/general-name.ts";
+import { attributesOf, findAttributeType } from "../x509/name.ts";
+import { openAuthority } from "./open-authority.ts";
+import {
+  type OwnCertificateOptions,
+  obtainOwnCertificate,
+  renewalTime,
+} from "./own-certificate.ts";
+import { ownProfile } from "./own-profile.ts";
+import { buildServer, tlsSettingsOf } from "./server.ts";
+import { swapIdentity } from "./tls.ts";
+
+export interface ServiceOptions {
+  readonly config: CompiledConfig;
+  /** Names of the service besides that of its public address, for its own certificate. */
+  readonly hosts: readonly GeneralName[];
+  readonly clock?: () => Date;
+  readonly log?: FastifyBaseLogger;
+}
+
+export interface RunningService {
+  readonly config: CompiledConfig;
+  readonly authority: Authority;
+  readonly issuer: Issuer;
+  readonly app: FastifyInstance;
+  readonly log: FastifyBaseLogger;
+  readonly address: AddressInfo;
+  readonly plainAddress: AddressInfo | undefined;
+  /** `/C=…/ST=…/O=…`: the part of a subject that this authority wants to match. */
+  readonly exampleSubject: string;
+  /** Takes a new policy and new profiles; listeners and keys stay. */
+  reload(config: CompiledConfig): void;
+  /** Makes a new server certificate now and swaps it on the live listener. */
+  renewOwnCertificate(): Promise<void>;
+  /** Stops accepting, finishes what was begun, flushes, closes; bounded in time. */
+  stop(): Promise<void>;
+}
+
+/** A lost race with the clock must not spin: wait at least this long between two tries. */
+const SHORTEST_WAIT_MS = 1_000;
+const RETRY_MS = 60_000;
+/** setTimeout cannot wait longer than 2^31 ms; a day is often enough to look again. */
+const LONGEST_WAIT_MS = 86_400_000;
+const STOP_WITHIN_MS = 15_000;
+
+/** Opens the authority and serves it. Throws one sentence for people when it cannot. */
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const { config } = options;
+  const log = options.log ?? pino({ level: config.logLevel, base: null });
+  const { authority, store, issuer } = await openAuthority(config, {
+    alarm: (message, fields) => log.error(fields, message),
+    ...(options.clock && { clock: options.clock }),
+    exclusive: true,
+  });
+  try {
+    const own: OwnCertificateOptions = {
+      authority,
+      file: join(config.dataDir, "server.pem"),
+      names: withPublicHost(options.hosts, config.publicUrl.hostname),
+      profile: ownProfile("countersign-server", ["serverAuth"]),
+      passphrase: config.issuer.passphrase?.reveal(),
+    };
+    let { identity, certificate } = await obtainOwnCertificate(own);
+    const app = await buildServer({ config, authority, identity, log });
+    await app.ready();
+    await app.listen({ host: config.listeners.tls.host, port: config.listeners.tls.port });
+    const tls = app.server as unknown as TlsServer;
+
+    const renewOwnCertificate = async () => {
+      ({ identity, certificate } = await obtainOwnCertificate(own, { force: true }));
+      swapIdentity(tls, identity, tlsSettingsOf(config, issuer));
+      log.info({ serial: certificate.serial }, "the service's own certificate was renewed");
+    };
+    const timer = repeat(async () => {
+      if (renewalTime(certificate) <= authority.now()) await renewOwnCertificate();
+      return renewalTime(certificate).getTime() - authority.now().getTime();
+    }, log);
+
+    return {
+      config,
+      authority,
+      issuer,
+      app,
+      log,
+      address: app.server.address() as AddressInfo,
+      plainAddress: undefined,
+      exampleSubject: baseSubject(issuer),
+      reload: (next) => {
+        authority.replaceProfiles(next.profiles);
+        log.info("policy and profiles were reloaded");
+      },
+      renewOwnCertificate,
+      stop: async () => {
+        timer.stop();
+        const forced = setTimeout(() => tls.closeAllConnections(), STOP_WITHIN_MS);
+        await app.close();
+        clearTimeout(forced);
+        await store.close();
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Runs `work` again after as many milliseconds as it says, bounded at both ends. */
+function repeat(work: () => Promise<number>, log: FastifyBaseLogger): { stop(): void } {
+  let timer: NodeJS.Timeout;
+  const schedule = (wait: number) => {
+    const bounded = Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, wait));
+    timer = setTimeout(run, bounded);
+    timer.unref();
+  };
+  const run = () =>
+    work().then(schedule, (error: unknown) => {
+      log.error({ err: error }, "the service's own certificate could not be renewed; trying again");
+      schedule(RETRY_MS);
+    });
+  run();
+  return { stop: () => clearTimeout(timer) };
+}
+
+function withPublicHost(hosts: readonly GeneralName[], hostname: string): GeneralName[] {
+  const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  const kind = /^[\d.]+$|:/.test(host) ? "ip" : "dns";
+  const known = hosts.some((one) => one.value === host);
+  return known ? [...hosts] : [{ kind, value: host }, ...hosts];
+}
+
+function baseSubject(issuer: Issuer): string {
+  return attributesOf(issuer.certificate.subject)
+    .map(({ type, value }) => ({ name: findAttributeType(type)?.shortName ?? type, value }))
+    .filter(({ name }) => name !== "CN")
+    .map(({ name, value }) => `/${name}=${value.replace(/[/\\+]/g, "\\$&")}`)
+    .join("");
+}

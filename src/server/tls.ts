@@ -1,0 +1,73 @@
+import { constants, type KeyObject } from "node:crypto";
+import type { RequestListener } from "node:http";
+import { createServer, type Server, type ServerOptions } from "node:https";
+
+/** Certificate and key with which the listener presents itself. PEM; the chain without the root. */
+export interface ServerIdentity {
+  readonly key: string;
+  readonly certificateChain: string;
+}
+
+export interface TlsSettings {
+  /** PEM of the root: whose client certificates are asked for. */
+  readonly rootPem: string;
+  /** The strict mode: the handshake itself refuses whoever holds none. */
+  readonly requireClientCertificate: boolean;
+  readonly handshakeTimeoutSeconds: number;
+  readonly headersTimeoutSeconds: number;
+  readonly requestTimeoutSeconds: number;
+}
+
+/** Idle time after which a kept-alive connection is closed; longer than common client pools keep one. */
+const KEEP_ALIVE_MS = 65_000;
+
+/** The full context options; Node replaces all of them at once when the certificate is swapped. */
+export function contextOptions(identity: ServerIdentity, settings: TlsSettings) {
+  return {
+    key: identity.key,
+    cert: identity.certificateChain,
+    ca: settings.rootPem,
+    minVersion: "TLSv1.2",
+    // The peer of a connection never changes, so that it can be read once (see caller.ts).
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  } as const satisfies ServerOptions;
+}
+
+/**
+ * The TLS listener. It always asks for a client certificate and, but for the strict mode, never
+ * insists: who may call what is decided per request. No reliance is placed on the verdict of the
+ * handshake, so session resumption is harmless (test/api/resumption.test.ts).
+ */
+export function createTlsServer(
+  identity: ServerIdentity,
+  settings: TlsSettings,
+  listener: RequestListener,
+): Server {
+  const server = createServer(
+    {
+      ...contextOptions(identity, settings),
+      requestCert: true,
+      rejectUnauthorized: settings.requireClientCertificate,
+      handshakeTimeout: settings.handshakeTimeoutSeconds * 1000,
+      headersTimeout: settings.headersTimeoutSeconds * 1000,
+      requestTimeout: settings.requestTimeoutSeconds * 1000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    listener,
+  );
+  return server;
+}
+
+/** Swaps the certificate on a running listener: new connections get the new one, old ones live on. */
+export function swapIdentity(
+  server: Server,
+  identity: ServerIdentity,
+  settings: TlsSettings,
+): void {
+  server.setSecureContext(contextOptions(identity, settings));
+}
+
+/** A private key as the TLS context wants it. */
+export function tlsKey(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" }).toString();
+}

@@ -1,0 +1,48 @@
+/** From a URL to an engine: the only place that knows both. */
+
+import { dirname, join } from "node:path";
+import { holdLock } from "./lock.ts";
+import { type Store, StoreUnavailable } from "./store.ts";
+
+export interface StoreOptions {
+  /** Whether this process serves: of a SQLite file there is one such process at a time. */
+  readonly exclusive: boolean;
+  readonly log?: (message: string, fields: Record<string, unknown>) => void;
+}
+
+/**
+ * Opens `sqlite:/path/to/file.db` or `postgres://user@host/database` and brings its schema forward.
+ * Throws StoreUnavailable (or NewerSchema) with one sentence for people.
+ */
+export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  const file = sqliteFile(url);
+  if (file === undefined)
+    throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
+  const { SqliteStore } = await import("./sqlite.ts");
+  const lock = options.exclusive ? holdLock(join(dirname(file), ".lock")) : undefined;
+  try {
+    const store = await SqliteStore.open({ file, migrate: true });
+    const close = store.close.bind(store);
+    store.close = async () => {
+      await close();
+      lock?.release();
+    };
+    return store;
+  } catch (error) {
+    lock?.release();
+    throw error;
+  }
+}
+
+/** Brings a database's schema forward; gives the steps that were applied. */
+export async function migrateStore(url: string): Promise<readonly string[]> {
+  const file = sqliteFile(url);
+  if (file === undefined)
+    throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
+  const { migrateFile } = await import("./sqlite.ts");
+  return migrateFile(file);
+}
+
+function sqliteFile(url: string): string | undefined {
+  return url.startsWith("sqlite:") ? url.slice("sqlite:".length) : undefined;
+}

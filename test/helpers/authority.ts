@@ -1,0 +1,258 @@
+/** A real authority over real TLS in a temporary folder, in this process. */
+
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingHttpHeaders } from "node:http";
+import { type AgentOptions, request as httpsRequest } from "node:https";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { parse, stringify } from "yaml";
+import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/initialise.ts";
+import { compileConfig } from "../../src/config/compile.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { encodePem } from "../../src/der/pem.ts";
+import { type RunningService, startService } from "../../src/server/service.ts";
+import { encodeRequest } from "../../src/x509/csr.ts";
+import { parseGeneralNameText } from "../../src/x509/general-name.ts";
+import { parseSubjectText } from "../../src/x509/name.ts";
+
+export interface Holder {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly bytes: Buffer;
+  readonly text: string;
+  /** The body as JSON; throws when it is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly json: any;
+}
+
+export interface CallOptions {
+  readonly as?: Holder;
+  readonly token?: string;
+  readonly body?: string | Buffer | object;
+  readonly headers?: Record<string, string>;
+  readonly tls?: AgentOptions;
+}
+
+export interface TestAuthority {
+  readonly folder: string;
+  readonly url: string;
+  readonly port: number;
+  readonly root: string;
+  readonly operator: Holder;
+  readonly service: RunningService;
+  /** What the service logged so far. */
+  readonly logged: () => string;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  mint(terms?: {
+    profile?: string;
+    cn?: string;
+    sans?: string[];
+    ttl?: number;
+    uses?: number;
+  }): Promise<string>;
+  /** Enrols with a fresh key; gives certificate chain, key and serial. */
+  enrol(terms?: EnrolTerms): Promise<Holder & { serial: string }>;
+  restart(clock?: () => Date): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface EnrolTerms {
+  readonly profile?: string;
+  readonly cn?: string;
+  readonly sans?: string[];
+  readonly validity?: string;
+}
+
+/** A configuration as it stands in the file. */
+// biome-ignore lint/suspicious/noExplicitAny: tests change keys of every shape
+type Yaml = Record<string, any>;
+
+export interface StartOptions {
+  /** Merged into countersign.yaml before the start. */
+  readonly config?: (yaml: Yaml) => void;
+  readonly clock?: () => Date;
+  readonly initialise?: Partial<Parameters<typeof initialise>[0]>;
+}
+
+export const testSubject = "/C=IN/ST=Karnataka/O=Example";
+
+/** Starts an authority; stop it in afterAll. */
+export async function startAuthority(options: StartOptions = {}): Promise<TestAuthority> {
+  const folder = join(mkdtempSync(join(tmpdir(), "countersign-")), "data");
+  const port = await freePort();
+  await initialise({
+    ...initialiseDefaults,
+    folder,
+    port,
+    httpPort: await freePort(),
+    ...options.initialise,
+  });
+  const file = join(folder, "countersign.yaml");
+  const yaml = parse(readFileSync(file, "utf8")) as Yaml;
+  yaml["listen"].host = "127.0.0.1";
+  options.config?.(yaml);
+  writeFileSync(file, stringify(yaml));
+  let log = "";
+  const sink = {
+    write: (line: string) => {
+      log += line;
+    },
+  };
+  const start = async (clock: (() => Date) | undefined) => {
+    const loaded = loadConfig({ dataDir: folder, env: {}, flags: {} });
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.refusal, null, 2));
+    const compiled = compileConfig(loaded.value);
+    if (!compiled.ok) throw new Error(JSON.stringify(compiled.refusal, null, 2));
+    return startService({
+      config: compiled.value,
+      hosts: ownHosts([]),
+      log: pino({ level: "info" }, sink),
+      ...(clock && { clock }),
+    });
+  };
+  let service = await start(options.clock);
+  const root = readFileSync(join(folder, "root.crt"), "utf8");
+  const url = `https://localhost:${port}`;
+  const self: TestAuthority = {
+    folder,
+    url,
+    port,
+    root,
+    operator: readHolder(join(folder, "operator.crt"), join(folder, "operator.key")),
+    get service() {
+      return service;
+    },
+    logged: () => log,
+    call: (method, path, call = {}) => callHttps(`${url}${path}`, method, root, call),
+    mint: async (terms = {}) => {
+      const minted = await self.call("POST", "/v1/tokens", {
+        as: self.operator,
+        body: { profile: "server", ...terms },
+      });
+      if (minted.status !== 201) throw new Error(minted.text);
+      return minted.json.token;
+    },
+    enrol: async ({ profile = "client", cn = "web", sans = [], validity } = {}) => {
+      const token = await self.mint({ profile, cn, sans });
+      const key = newKey();
+      const query = validity === undefined ? "" : `?validity=${validity}`;
+      const answer = await self.call("POST", `/v1/certificates${query}`, {
+        token,
+        body: makeCsr({ key, subject: `${testSubject}/CN=${cn}`, sans }),
+        headers: { "content-type": "application/pkcs10" },
+      });
+      if (answer.status !== 201) throw new Error(answer.text);
+      const serial = String(answer.headers.location).split("/").at(-1) ?? "";
+      return { cert: answer.text, key: pemOf(key), serial };
+    },
+    restart: async (clock) => {
+      await service.stop();
+      service = await start(clock ?? options.clock);
+    },
+    stop: async () => {
+      await service.stop();
+      rmSync(join(folder, ".."), { recursive: true, force: true });
+    },
+  };
+  return self;
+}
+
+/** A certificate request, PEM. */
+export function makeCsr(options: {
+  key: KeyObject;
+  subject?: string;
+  sans?: readonly string[];
+}): string {
+  const subject = parseSubjectText(options.subject ?? `${testSubject}/CN=web`);
+  if (!subject.ok) throw new Error(subject.refusal.detail);
+  const der = encodeRequest({
+    subject: subject.value,
+    subjectAltNames: (options.sans ?? []).map((text) => {
+      const name = parseGeneralNameText(text);
+      if (!name.ok) throw new Error(name.refusal.detail);
+      return name.value;
+    }),
+    privateKey: options.key,
+  });
+  return encodePem("CERTIFICATE REQUEST", der);
+}
+
+export function newKey(): KeyObject {
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+}
+
+export function pemOf(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+export function keyOf(holder: Holder): KeyObject {
+  return createPrivateKey(holder.key);
+}
+
+/** One HTTPS request on a connection of its own (unless `tls` brings an agent's options). */
+export async function callHttps(
+  url: string,
+  method: string,
+  root: string,
+  { as, token, body, headers, tls }: CallOptions = {},
+): Promise<Answer> {
+  const json = typeof body === "object" && !Buffer.isBuffer(body);
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(url, {
+      method,
+      ca: root,
+      agent: false,
+      ...(as && { cert: as.cert, key: as.key }),
+      ...tls,
+      headers: {
+        ...(json && { "content-type": "application/json" }),
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+    });
+    request.on("error", reject);
+    request.on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () => {
+        const bytes = Buffer.concat(chunks);
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          bytes,
+          text: bytes.toString(),
+          get json() {
+            return JSON.parse(bytes.toString());
+          },
+        });
+      });
+    });
+    request.end(json ? JSON.stringify(body) : body);
+  });
+}
+
+/** A port that was free a moment ago, on loopback. */
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function readHolder(cert: string, key: string): Holder {
+  return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
+}

@@ -1,0 +1,19 @@
+/** The rooms of the house and their floors: a room imports only from floors below its own. */
+export const floors: Readonly<Record<string, number>> = {
+  "refusal.ts": 0,
+  der: 0,
+  x509: 1,
+  openssl: 1,
+  policy: 2,
+  store: 3,
+  authority: 4,
+  config: 5,
+  server: 6,
+  client: 6,
+  cli: 7,
+};
+
+/** What a room may see besides the floors below: the client embeds in services and knows no server. */
+export const onlySees: Readonly<Record<string, readonly string[]>> = {
+  client: ["refusal.ts", "der", "x509"],
+};
