@@ -1,6 +1,5 @@
 /** The object that front ends hold. It decides who gets what; what is signed, `issue.ts` signs. */
 
-import { createHash } from "node:crypto";
 import type { Grant } from "../policy/grant.ts";
 import type { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Refusal, refused } from "../refusal.ts";
@@ -10,14 +9,13 @@ import type {
   CertificateQuery,
   Page,
   RevocationReason,
-  SpentCredential,
   StoredCertificate,
 } from "../store/store.ts";
 import { type VerifiedRequest, verifyRequest } from "../x509/csr.ts";
-import type { GeneralName } from "../x509/general-name.ts";
 import { auditLine, type Decision } from "./audit.ts";
 import { type Caller, type CertificateCaller, type InternalCaller, identityOf } from "./caller.ts";
 import { type CheckResult, checkRequest } from "./check.ts";
+import { idempotencySpend, termsOf, tokenSpend } from "./credentials.ts";
 import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
 import type { Issuer } from "./issuer.ts";
 import { prepareRenewal } from "./renew.ts";
@@ -54,9 +52,6 @@ export interface RenewalRequest {
   readonly validity: RequestedValidity;
   readonly idempotencyKey: string | undefined;
 }
-
-/** How long an Idempotency-Key is remembered. */
-const IDEMPOTENCY_SECONDS = 24 * 3600;
 
 export class Authority {
   readonly #parts: AuthorityParts;
@@ -104,7 +99,7 @@ export class Authority {
       now,
       spends: [
         ...tokenSpend(caller, verified.value),
-        ...this.#idempotency(request.idempotencyKey, caller, now, [
+        ...idempotencySpend(request.idempotencyKey, caller, now, [
           verified.value.sha256,
           profile.name,
           request.validity,
@@ -197,7 +192,7 @@ export class Authority {
       validity: request.validity,
       caller,
       now,
-      spends: this.#idempotency(request.idempotencyKey, caller, now, [
+      spends: idempotencySpend(request.idempotencyKey, caller, now, [
         request.csr === undefined ? old.spkiSha256 : renewal.value.request.sha256,
         request.validity,
       ]),
@@ -368,90 +363,5 @@ export class Authority {
     if (!profile.ok) return profile;
     const renewal = prepareRenewal(caller, held, profile.value, csr, now);
     return renewal.ok ? accepted({ ...renewal.value, profile: profile.value }) : renewal;
-  }
-
-  #idempotency(
-    key: string | undefined,
-    caller: Caller,
-    now: Date,
-    request: readonly unknown[],
-  ): SpentCredential[] {
-    if (key === undefined || caller.kind === "token") return [];
-    return [
-      {
-        kind: "idempotency",
-        // In the caller's own scope: two callers may choose the same key.
-        id: `${identityOf(caller)}\n${key}`,
-        uses: 1,
-        binding: createHash("sha256").update(JSON.stringify(request)).digest("hex"),
-        expiresAt: new Date(now.getTime() + IDEMPOTENCY_SECONDS * 1000),
-      },
-    ];
-  }
-}
-
-function tokenSpend(caller: Caller, request: VerifiedRequest): SpentCredential[] {
-  if (caller.kind !== "token") return [];
-  return [
-    {
-      kind: "token",
-      id: caller.token.id,
-      uses: caller.token.uses,
-      binding: request.publicKey.spkiSha256,
-      expiresAt: caller.token.expiresAt,
-    },
-  ];
-}
-
-type GrantTerms = Omit<Grant, "requestedBy">;
-
-/** What a credential entitles to. Whatever is not named here entitles to nothing (S-04, S-05). */
-function termsOf(caller: Caller, wanted: string | undefined): Outcome<GrantTerms> {
-  switch (caller.kind) {
-    case "token": {
-      const { token } = caller;
-      if (wanted !== undefined && wanted !== token.profile) {
-        return refused(
-          "forbidden",
-          `The token is for profile ${token.profile}, the request asks for ${wanted}. Leave the profile out, or mint a token for ${wanted}.`,
-        );
-      }
-      return accepted({
-        via: "token",
-        profile: token.profile,
-        commonName: token.commonName,
-        names: token.names as readonly GeneralName[],
-        ...(token.csrSha256 !== undefined && { csrSha256: token.csrSha256 }),
-      });
-    }
-    case "operator":
-      if (wanted === undefined) {
-        return refused("malformed-request", "An operator's request must name the profile.", {
-          violations: [
-            {
-              field: "profile",
-              rule: "profile.required",
-              got: "nothing",
-              want: "the name of a profile",
-              message:
-                'Add ?profile=NAME (or "profile" in JSON); GET /v1/policy lists the profiles.',
-            },
-          ],
-        });
-      }
-      return accepted({
-        via: "operator",
-        profile: wanted,
-        commonName: undefined,
-        names: undefined,
-      });
-    case "certificate":
-      return refused(
-        "forbidden",
-        "A certificate entitles to its own renewal (POST /v1/certificates/renew), not to another certificate. Use an enrolment token.",
-      );
-    case "internal":
-    case "anonymous":
-      return refused("forbidden", "This caller is entitled to no certificate.");
   }
 }
