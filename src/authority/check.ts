@@ -55,8 +55,8 @@ export async function checkRequest(
   const seconds = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
   const template = parts.templates.for(plan.profile, seconds);
   const tbs = template.encode({ ...plan, serial: PREVIEW_SERIAL });
-  // An empty signature makes the structure readable and can never verify.
-  const der = assembleCertificate(tbs, parts.issuer.signer.algorithm, new Uint8Array(0));
+  // One zero octet makes the structure readable and can never verify as a signature.
+  const der = assembleCertificate(tbs, parts.issuer.signer.algorithm, Uint8Array.of(0));
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new Error(`the preview does not parse: ${parsed.refusal.detail}`);
   return {
