@@ -9,6 +9,10 @@ export const exitCodes = {
   usage: 2,
   /** The configuration or the data folder is not right. */
   configuration: 3,
+  /** `renew`: it failed, and the certificate in place has expired or is missing. */
+  expired: 4,
+  /** `renew`: renewed, but the command of --exec or the signal failed. */
+  hook: 5,
 } as const;
 
 /** Ends a command with a message for people and an exit code. */

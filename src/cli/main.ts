@@ -4,9 +4,11 @@ import { Command, CommanderError } from "commander";
 import { version } from "../server/version.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
+import { registerEnroll } from "./enroll.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { registerInit } from "./init.ts";
 import { registerMigrate } from "./migrate.ts";
+import { registerRenew } from "./renew.ts";
 import { registerServe } from "./serve.ts";
 import { registerToken } from "./token.ts";
 
@@ -21,6 +23,8 @@ export function buildProgram(): Command {
     registerServe,
     registerInit,
     registerToken,
+    registerEnroll,
+    registerRenew,
     registerCerts,
     registerConfig,
     registerMigrate,

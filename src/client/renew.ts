@@ -1,0 +1,171 @@
+/** One renewal: when it is due, over mutual TLS, with a new enrolment as the last resort. */
+
+import { type KeyObject, randomUUID } from "node:crypto";
+import { encodePem } from "../der/pem.ts";
+import { encodeRequest } from "../x509/csr.ts";
+import {
+  type KnownAuthority,
+  type RenewalInfo,
+  readRenewalInfo,
+  renewCertificate,
+} from "./authority.ts";
+import { enroll } from "./enroll.ts";
+import { assembleIdentity, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
+import { keyPem, makeKey, readKeyType } from "./keys.ts";
+import { ClientError, describeProblem } from "./problem.ts";
+import { type Lifetime, renewalInstant } from "./schedule.ts";
+import type { TokenSource } from "./token.ts";
+
+export interface RenewOptions {
+  readonly dir: string;
+  /** Renew although it is not due. */
+  readonly force?: boolean | undefined;
+  /** With a new key of the same type. */
+  readonly rekey?: boolean | undefined;
+  /** For a new enrolment when the certificate is gone, expired or refused; by default the recorded one. */
+  readonly token?: TokenSource | undefined;
+  /** Only for a new enrolment without an identity on disk. */
+  readonly url?: string | undefined;
+  /** PEM; as `url`. */
+  readonly root?: string | undefined;
+  /** The window, when it was asked for already. */
+  readonly window?: RenewalInfo | undefined;
+  /** One for all attempts of one renewal: a lost answer is then given again. */
+  readonly idempotencyKey?: string | undefined;
+  readonly now?: () => Date;
+}
+
+export type Renewal =
+  | { readonly outcome: "not-due"; readonly identity: Identity; readonly due: Date }
+  | {
+      readonly outcome: "renewed" | "enrolled";
+      readonly identity: Identity;
+      readonly notices: readonly string[];
+    };
+
+/**
+ * Renews the identity of a folder when it is due. Whatever fails, the files stay as they were.
+ * Throws ClientError.
+ */
+export async function renew(options: RenewOptions): Promise<Renewal> {
+  const { dir, now = () => new Date() } = options;
+  const held = loadHeld(options);
+  if (held === undefined) return enrollAgain(options, undefined, undefined);
+  const due = options.force ? now() : await dueInstant(held, options);
+  if (due > now()) return { outcome: "not-due", identity: held, due };
+  try {
+    const { identity, notices } = await renewHeld(held, options);
+    saveIdentity(dir, identity);
+    return { outcome: "renewed", identity, notices };
+  } catch (error) {
+    if (!endsLineage(error, held, now())) throw error;
+    return enrollAgain(options, held, error);
+  }
+}
+
+/** The life of an identity as the schedule wants it. */
+export function lifetimeOf({ certificate, record }: Identity): Lifetime {
+  const { notBefore, notAfter, sha256 } = certificate;
+  return { notBefore, notAfter, sha256, obtainedAt: new Date(record.obtainedAt) };
+}
+
+export function authorityOf({ record, set }: Identity): KnownAuthority {
+  return { url: record.url, root: set.root };
+}
+
+/** What the authority suggests; undefined when it cannot be had, which is no reason to fail. */
+export async function suggestedWindow(identity: Identity): Promise<RenewalInfo | undefined> {
+  try {
+    return await readRenewalInfo(authorityOf(identity), identity.certificate.serial);
+  } catch (error) {
+    if (error instanceof ClientError) return undefined;
+    throw error;
+  }
+}
+
+async function dueInstant(held: Identity, options: RenewOptions): Promise<Date> {
+  const window = options.window ?? (await suggestedWindow(held));
+  return renewalInstant(lifetimeOf(held), window);
+}
+
+function loadHeld(options: RenewOptions): Identity | undefined {
+  try {
+    return loadIdentity(options.dir);
+  } catch (error) {
+    // A broken folder can be made whole only by who can enrol without it.
+    if (options.token === undefined || options.url === undefined) throw error;
+    return undefined;
+  }
+}
+
+async function renewHeld(
+  held: Identity,
+  options: RenewOptions,
+): Promise<{ identity: Identity; notices: readonly string[] }> {
+  const { now = () => new Date() } = options;
+  const expired = held.certificate.notAfter < now();
+  const keyType = readKeyType(held.record.keyType);
+  const key = options.rekey ? makeKey(keyType) : held.key;
+  // Within a profile's grace an expired certificate is renewed for a request of its own key.
+  const csr = options.rekey || expired ? requestFor(held, expired ? held.key : key) : undefined;
+  const { validity } = held.record.asked;
+  const answer = await renewCertificate(authorityOf(held), {
+    holder: { certificate: held.set.fullchain, key: held.set.key },
+    csr,
+    validity,
+    idempotencyKey: options.idempotencyKey ?? randomUUID(),
+  });
+  const obtainedAt = now();
+  const identity = assembleIdentity({
+    keyPem: expired ? held.set.key : keyPem(key),
+    chainPem: answer.chain,
+    rootPem: held.set.root,
+    record: { ...held.record, via: "renewal", obtainedAt: obtainedAt.toISOString() },
+    now: obtainedAt,
+  });
+  return { identity, notices: answer.notices };
+}
+
+function requestFor({ certificate }: Identity, privateKey: KeyObject): string {
+  const { subject, subjectAltNames } = certificate;
+  return encodePem("CERTIFICATE REQUEST", encodeRequest({ subject, subjectAltNames, privateKey }));
+}
+
+/** Whether only a new enrolment can help. */
+function endsLineage(error: unknown, held: Identity, now: Date): boolean {
+  if (!(error instanceof ClientError)) return false;
+  if (error.code === "certificate-not-valid") return true;
+  if (error.violations.some((one) => one.rule === "renew.maxLineageAge")) return true;
+  return held.certificate.notAfter < now && !error.passing;
+}
+
+async function enrollAgain(
+  options: RenewOptions,
+  held: Identity | undefined,
+  reason: unknown,
+): Promise<Renewal> {
+  const { dir, now } = options;
+  const record = held?.record;
+  const token = options.token ?? record?.tokenSource;
+  if (token === undefined) {
+    const message =
+      reason === undefined
+        ? `${dir} holds no identity, and no token source is configured.`
+        : `${describeProblem(reason)}\nNo token source is configured for a new enrolment.`;
+    throw new ClientError("no-credential", message, { cause: reason });
+  }
+  const { identity, notices } = await enroll({
+    dir,
+    token,
+    force: true,
+    patienceMs: 0,
+    url: record?.url ?? options.url,
+    root: held?.set.root ?? options.root,
+    ...(record && {
+      ...record.asked,
+      keyType: readKeyType(record.keyType),
+    }),
+    ...(now && { now }),
+  });
+  return { outcome: "enrolled", identity, notices };
+}
