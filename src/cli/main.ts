@@ -1,6 +1,7 @@
 /** `countersign`: one binary. Reads flags, calls a command, and alone may end the process. */
 
 import { Command, CommanderError } from "commander";
+import { UnusableAuthority } from "../server/open-authority.ts";
 import { version } from "../server/version.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
@@ -42,6 +43,10 @@ export async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? exitCodes.fine : exitCodes.usage;
+    }
+    if (error instanceof UnusableAuthority) {
+      console.error(error.message);
+      return exitCodes.configuration;
     }
     if (error instanceof CommandFailure) {
       console.error(error.message);

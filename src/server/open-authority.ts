@@ -8,6 +8,7 @@ import { Templates } from "../authority/templates.ts";
 import { openTokenDesk } from "../authority/token-desk.ts";
 import { TokenKey, type TokenSettings } from "../authority/tokens.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { subjectPolicyProblems } from "../policy/subject.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 import { type Certificate, parseCertificateChain } from "../x509/certificate.ts";
@@ -35,6 +36,7 @@ export async function openAuthority(
 ): Promise<OpenedAuthority> {
   const clock = options.clock ?? (() => new Date());
   const issuer = openIssuer(config, clock());
+  checkProfiles(config, issuer);
   const tokenKey = await openTokenKey(config, issuer.root.sha256);
   const store = await openStore(config.database.reveal(), {
     exclusive: options.exclusive,
@@ -59,7 +61,7 @@ export function openIssuer(config: CompiledConfig, now: Date): Issuer {
   const [issuing] = readCertificates(config.issuer.certificate);
   const [root] = readCertificates(config.rootCertificate);
   if (issuing === undefined || root === undefined) {
-    throw new Error(
+    throw new UnusableAuthority(
       `${config.issuer.certificate} or ${config.rootCertificate} holds no certificate`,
     );
   }
@@ -85,15 +87,30 @@ export function openTokenKey(config: CompiledConfig, rootSha256: string): Promis
   );
 }
 
+/** `match` on what the CA lacks is told at start, not at the first request (S-26; openssl-ca(1)). */
+export function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
+  const problems = [...config.profiles.values()].flatMap((profile) =>
+    subjectPolicyProblems(profile.subject, issuer.certificate.subject).map(
+      (problem) => `profile ${profile.name}: ${problem}`,
+    ),
+  );
+  if (problems.length > 0) throw new UnusableAuthority(problems.join("\n"));
+}
+
+/** Configuration, keys and certificates do not belong together; the message is for people. */
+export class UnusableAuthority extends Error {
+  override readonly name = "UnusableAuthority";
+}
+
 function readCertificates(path: string): readonly Certificate[] {
   let pem: string;
   try {
     pem = readFileSync(path, "utf8");
   } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    throw new UnusableAuthority(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
   const chain = parseCertificateChain(pem);
-  if (!chain.ok) throw new Error(`${path}: ${chain.refusal.detail}`);
+  if (!chain.ok) throw new UnusableAuthority(`${path}: ${chain.refusal.detail}`);
   return chain.value;
 }
 

@@ -10,7 +10,7 @@ import type { Issuer } from "../authority/issuer.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import type { GeneralName } from "../x509/general-name.ts";
 import { attributesOf, findAttributeType } from "../x509/name.ts";
-import { openAuthority } from "./open-authority.ts";
+import { checkProfiles, openAuthority } from "./open-authority.ts";
 import {
   type OwnCertificateOptions,
   obtainOwnCertificate,
@@ -96,6 +96,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       plainAddress: undefined,
       exampleSubject: baseSubject(issuer),
       reload: (next) => {
+        checkProfiles(next, issuer);
         authority.replaceProfiles(next.profiles);
         log.info("policy and profiles were reloaded");
       },

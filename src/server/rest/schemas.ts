@@ -205,7 +205,13 @@ export const indexQuery = Type.Object(
       Type.String({ enum: ["valid", "expired", "revoked", "hold"], description: "Standing now." }),
     ),
     profile: Type.Optional(text("Profile, exactly.", "server")),
-    subject: Type.Optional(text("Part of the subject, in any case.", "web")),
+    subject: Type.Optional(
+      Type.String({
+        minLength: 3,
+        description: "Part of the subject, in any case; at least three characters.",
+        examples: ["web"],
+      }),
+    ),
     san: Type.Optional(
       text("A name exactly, or a suffix when it begins with a dot.", ".example.test"),
     ),

@@ -1,0 +1,98 @@
+import { Agent, request } from "node:https";
+import { connect } from "node:tls";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+
+let authority: TestAuthority;
+beforeAll(async () => {
+  authority = await startAuthority();
+});
+afterAll(() => authority?.stop());
+
+/** The serial that the listener presents to a new connection. */
+function presented(host = "localhost"): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      {
+        host: "127.0.0.1",
+        port: authority.port,
+        ca: authority.root,
+        servername: host === "127.0.0.1" ? "" : host,
+      },
+      () => {
+        const serial = socket.getPeerX509Certificate()?.serialNumber.toLowerCase() ?? "";
+        socket.end();
+        resolve(serial);
+      },
+    );
+    socket.on("error", reject);
+  });
+}
+
+describe("the service's own certificate", () => {
+  test("is one of its own, in the index, for each of its names", async () => {
+    const entry = (
+      await authority.call("GET", `/v1/certificates/${await presented()}`, {
+        as: authority.operator,
+      })
+    ).json;
+    expect(entry).toMatchObject({
+      profile: "countersign-server",
+      via: "internal",
+      status: "valid",
+    });
+    expect(entry.subjectAltNames).toEqual(
+      expect.arrayContaining(["dns:localhost", "ip:127.0.0.1", "ip:::1"]),
+    );
+  });
+
+  test("is renewed and swapped on the live listener without dropping a connection", async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.root });
+    const ports = new Set<number>();
+    const get = () =>
+      new Promise<number>((resolve, reject) => {
+        const one = request(`${authority.url}/healthz`, { agent }, (answer) => {
+          ports.add(answer.socket.localPort ?? 0);
+          answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
+        });
+        one.on("error", reject);
+        one.end();
+      });
+    const before = await presented();
+    let running = true;
+    const load = (async () => {
+      const statuses = new Set<number>();
+      while (running) statuses.add(await get());
+      return statuses;
+    })();
+    await authority.service.renewOwnCertificate();
+    const after = await presented();
+    running = false;
+    expect(await load).toEqual(new Set([200]));
+    expect(ports.size).toBe(1);
+    expect(after).not.toBe(before);
+    agent.destroy();
+  });
+
+  test("is used again after a restart, and replaced when two thirds of its life are over", async () => {
+    const before = await presented();
+    await authority.restart();
+    expect(await presented()).toBe(before);
+    await authority.restart(() => new Date(Date.now() + 21 * 86_400_000));
+    expect(await presented()).not.toBe(before);
+    await authority.restart(() => new Date());
+  });
+});
+
+describe("listen.requireClientCertificate", () => {
+  test("refuses at the handshake whoever holds none; a holder gets in", async () => {
+    const strict = await startAuthority({
+      config: (yaml) => {
+        yaml["listen"].requireClientCertificate = true;
+      },
+    });
+    await expect(strict.call("GET", "/healthz")).rejects.toThrow();
+    expect((await strict.call("GET", "/healthz", { as: strict.operator })).status).toBe(200);
+    await strict.stop();
+  });
+});
