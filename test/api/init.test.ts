@@ -182,7 +182,7 @@ describe("countersign serve", () => {
       "does not belong",
     ],
     ["a key that is none", "issuing.key", () => "nonsense", "no readable private key"],
-    ["no root", "root.crt", () => "", "holds no certificate"],
+    ["no root", "root.crt", () => "", "holds no PEM block CERTIFICATE"],
   ])("says in one sentence that it has %s", async (_name, file, content, words) => {
     const data = `broken-${file}-${words.length}`;
     countersign("init", "--data", data);
