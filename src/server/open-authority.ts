@@ -107,7 +107,9 @@ function readCertificates(path: string): readonly Certificate[] {
   try {
     pem = readFileSync(path, "utf8");
   } catch (error) {
-    throw new UnusableAuthority(`${path} cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    throw new UnusableAuthority(
+      `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
+    );
   }
   const chain = parseCertificateChain(pem);
   if (!chain.ok) throw new UnusableAuthority(`${path}: ${chain.refusal.detail}`);

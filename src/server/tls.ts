@@ -52,6 +52,8 @@ export function createTlsServer(
       headersTimeout: settings.headersTimeoutSeconds * 1000,
       requestTimeout: settings.requestTimeoutSeconds * 1000,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // Node looks for overdue requests every 30 s otherwise, whatever the timeouts say.
+      connectionsCheckingInterval: Math.min(5, settings.headersTimeoutSeconds) * 1000,
     },
     listener,
   );
