@@ -115,14 +115,14 @@ function formatRevocation({ at, reason }: IndexRevocation): string {
   return word === undefined ? formatStamp(at) : `${formatStamp(at)},${word}`;
 }
 
-/** OpenSSL's spelling of RFC 5280's reasons (apps/ca.c, crl_reasons). */
-const opensslReasons: ReadonlyMap<string, string> = new Map([
-  ["cACompromise", "CACompromise"],
-  ["aACompromise", "AACompromise"],
-]);
-
-function opensslReason(reason: string): string {
-  return opensslReasons.get(reason) ?? reason;
+/**
+ * OpenSSL's spelling of RFC 5280's reasons (apps/ca.c, crl_reasons). It knows neither
+ * privilegeWithdrawn nor aACompromise and refuses the whole index over such a word, so that these
+ * stand without a reason: the revocation itself is what must not be lost.
+ */
+function opensslReason(reason: string): string | undefined {
+  if (reason === "cACompromise") return "CACompromise";
+  return knownReasons.find((one) => one === reason);
 }
 
 function parseRevocation(text: string): IndexRevocation | undefined {
@@ -136,8 +136,9 @@ function parseRevocation(text: string): IndexRevocation | undefined {
       ? { at, reason: reason === "keyTime" ? "keyCompromise" : "cACompromise" }
       : undefined;
   }
+  // Followed by an object identifier that RFC 5280 no longer knows.
   if (reason === "holdInstruction") return { at, reason: "certificateHold" };
-  const known = [...knownReasons].find((one) => one.toLowerCase() === reason.toLowerCase());
+  const known = knownReasons.find((one) => one.toLowerCase() === reason.toLowerCase());
   return known === undefined ? undefined : { at, reason: known };
 }
 
@@ -166,7 +167,8 @@ function parseStamp(text: string): Date | undefined {
   const full = year.length === 4 ? year : `${Number(year) >= 50 ? "19" : "20"}${year}`;
   const [month, day, hour, minute, second] = rest;
   const date = new Date(`${full}-${month}-${day}T${hour}:${minute}:${second}Z`);
-  return Number.isNaN(date.getTime()) ? undefined : date;
+  // The 30th of February would become a day in March.
+  return !Number.isNaN(date.getTime()) && date.getUTCDate() === Number(day) ? date : undefined;
 }
 
 /** TXT_DB escapes tabs with a backslash; line ends cannot stand in a line at all. */
