@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { UnusableAuthority } from "../server/open-authority.ts";
 import { version } from "../server/version.ts";
+import { registerBundle } from "./bundle.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
 import { registerEnroll } from "./enroll.ts";
@@ -11,6 +12,7 @@ import { registerInit } from "./init.ts";
 import { registerMigrate } from "./migrate.ts";
 import { registerRenew } from "./renew.ts";
 import { registerServe } from "./serve.ts";
+import { registerStatus } from "./status.ts";
 import { registerToken } from "./token.ts";
 
 /** The whole command line; the reference page is generated from this object. */
@@ -26,6 +28,8 @@ export function buildProgram(): Command {
     registerToken,
     registerEnroll,
     registerRenew,
+    registerStatus,
+    registerBundle,
     registerCerts,
     registerConfig,
     registerMigrate,
@@ -49,7 +53,8 @@ export async function main(args: readonly string[]): Promise<number> {
       return exitCodes.configuration;
     }
     if (error instanceof CommandFailure) {
-      console.error(error.message);
+      // Without a message: the answer itself (of `status`) was not the best one.
+      if (error.message !== "") console.error(error.message);
       return error.exitCode;
     }
     console.error(`countersign: ${error instanceof Error ? error.message : String(error)}`);

@@ -128,7 +128,12 @@ export function writePendingKey(dir: string, pem: string): void {
 }
 
 /** Replaces one file of the folder as a whole: temporary file, fsync, rename. */
-export function writeAtomically(dir: string, file: string, text: string, mode = 0o644): void {
+export function writeAtomically(
+  dir: string,
+  file: string,
+  text: string | Uint8Array,
+  mode = 0o644,
+): void {
   const draft = join(dir, `.${file}-${randomBytes(6).toString("hex")}`);
   try {
     writeDurably(draft, text, mode);
@@ -140,7 +145,7 @@ export function writeAtomically(dir: string, file: string, text: string, mode = 
   syncFolder(dir);
 }
 
-function writeDurably(path: string, text: string, mode: number): void {
+function writeDurably(path: string, text: string | Uint8Array, mode: number): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = openSync(path, flags, mode);
   try {

@@ -9,7 +9,7 @@ import {
   readRenewalInfo,
   renewCertificate,
 } from "./authority.ts";
-import { enroll } from "./enroll.ts";
+import { type EnrollOptions, enroll } from "./enroll.ts";
 import { assembleIdentity, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
 import { keyPem, makeKey, readKeyType } from "./keys.ts";
 import { ClientError, describeProblem } from "./problem.ts";
@@ -24,16 +24,23 @@ export interface RenewOptions {
   readonly rekey?: boolean | undefined;
   /** For a new enrolment when the certificate is gone, expired or refused; by default the recorded one. */
   readonly token?: TokenSource | undefined;
-  /** Only for a new enrolment without an identity on disk. */
+  /** Where the authority is now, if not where the identity came from. */
   readonly url?: string | undefined;
-  /** PEM; as `url`. */
+  /** PEM, for an enrolment without an identity on disk. */
   readonly root?: string | undefined;
+  /** What a first enrolment asks for; later ones repeat what was recorded. */
+  readonly asked?: FirstEnrolment | undefined;
   /** The window, when it was asked for already. */
   readonly window?: RenewalInfo | undefined;
   /** One for all attempts of one renewal: a lost answer is then given again. */
   readonly idempotencyKey?: string | undefined;
   readonly now?: () => Date;
 }
+
+/** What only the first enrolment needs to know. */
+export type FirstEnrolment = Partial<
+  Pick<EnrollOptions, "rootSha256" | "keyType" | "profile" | "subject" | "cn" | "san" | "validity">
+>;
 
 export type Renewal =
   | { readonly outcome: "not-due"; readonly identity: Identity; readonly due: Date }
@@ -109,7 +116,8 @@ async function renewHeld(
   // Within a profile's grace an expired certificate is renewed for a request of its own key.
   const csr = options.rekey || expired ? requestFor(held, expired ? held.key : key) : undefined;
   const { validity } = held.record.asked;
-  const answer = await renewCertificate(authorityOf(held), {
+  const authority = { ...authorityOf(held), ...(options.url && { url: originOf(options.url) }) };
+  const answer = await renewCertificate(authority, {
     holder: { certificate: held.set.fullchain, key: held.set.key },
     csr,
     validity,
@@ -120,10 +128,20 @@ async function renewHeld(
     keyPem: expired ? held.set.key : keyPem(key),
     chainPem: answer.chain,
     rootPem: held.set.root,
-    record: { ...held.record, via: "renewal", obtainedAt: obtainedAt.toISOString() },
+    record: {
+      ...held.record,
+      url: authority.url,
+      via: "renewal",
+      obtainedAt: obtainedAt.toISOString(),
+    },
     now: obtainedAt,
   });
   return { identity, notices: answer.notices };
+}
+
+function originOf(url: string): string {
+  if (URL.canParse(url)) return new URL(url).origin;
+  throw new ClientError("bad-input", `${url} is not a URL.`);
 }
 
 function requestFor({ certificate }: Identity, privateKey: KeyObject): string {
@@ -159,12 +177,9 @@ async function enrollAgain(
     token,
     force: true,
     patienceMs: 0,
-    url: record?.url ?? options.url,
+    url: options.url ?? record?.url,
     root: held?.set.root ?? options.root,
-    ...(record && {
-      ...record.asked,
-      keyType: readKeyType(record.keyType),
-    }),
+    ...(record ? { ...record.asked, keyType: readKeyType(record.keyType) } : options.asked),
     ...(now && { now }),
   });
   return { outcome: "enrolled", identity, notices };

@@ -86,21 +86,25 @@ export const LONGEST_TIMER_MS = 60_000;
 /** The shortest, so that no mistake above makes a busy loop. */
 const SHORTEST_TIMER_MS = 20;
 
+export interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether the timer keeps the process alive; true when not given. */
+  readonly holdsProcess?: boolean;
+  readonly now?: () => Date;
+}
+
 /** Resolves at an instant of the wall clock, or at once when the signal aborts. */
-export async function waitUntil(
-  at: Date,
-  signal?: AbortSignal,
-  now: () => Date = () => new Date(),
-): Promise<void> {
+export async function waitUntil(at: Date, waiting: Waiting = {}): Promise<void> {
+  const { signal, now = () => new Date() } = waiting;
   do {
     if (signal?.aborted) return;
     const left = at.getTime() - now().getTime();
-    await pause(Math.min(Math.max(left, SHORTEST_TIMER_MS), LONGEST_TIMER_MS), signal);
+    await pause(Math.min(Math.max(left, SHORTEST_TIMER_MS), LONGEST_TIMER_MS), waiting);
   } while (now() < at);
 }
 
 /** Resolves after some milliseconds, or when the signal aborts; never rejects. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+export function pause(ms: number, { signal, holdsProcess = true }: Waiting = {}): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
     const done = () => {
@@ -109,6 +113,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
       resolve();
     };
     const timer = setTimeout(done, ms);
+    if (!holdsProcess) timer.unref();
     signal?.addEventListener("abort", done, { once: true });
   });
 }
@@ -133,7 +138,7 @@ export async function persist<T>(
       if (!(error instanceof ClientError) || !error.passing || signal?.aborted) throw error;
       const delay = backoffDelay(failures, backoff, error.retryAfterSeconds);
       if (performance.now() + delay > until) throw error;
-      await pause(delay, signal);
+      await pause(delay, { signal });
     }
   }
 }
