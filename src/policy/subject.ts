@@ -122,6 +122,11 @@ function differs(
   policy: SubjectPolicy,
 ): Violation {
   const mine = own.filter((one) => one.type === oid);
+  if (mine.length === 0) {
+    const [rule, want] = ["subject.misconfigured", "an attribute that the authority has"];
+    const message = policyMisconfigured(name);
+    return { field: `subject.${name}`, rule, got: theirs.value, want, message };
+  }
   // OpenSSL prints the value that it compared last.
   const ca = mine.at(-1)?.value ?? "";
   const sentence = fieldDiffers(name, ca, theirs.value);
@@ -168,8 +173,16 @@ function brokenValue(name: string, { type, value }: NameAttribute): Violation | 
   return {
     field: `subject.${name}`,
     rule,
-    got: JSON.stringify(value.slice(0, 100)),
+    got: escapeUnseen(value.slice(0, 100)),
     want,
     message,
   };
+}
+
+/** A value that can be shown: JSON leaves what changes the writing direction as it is. */
+function escapeUnseen(value: string): string {
+  return JSON.stringify(value).replace(
+    /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
