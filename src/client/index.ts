@@ -20,5 +20,12 @@ export { type KeyType, keyTypes } from "./keys.ts";
 export type { LiveIdentity, LiveStatus } from "./live-identity.ts";
 export { ClientError, type ClientFailureCode } from "./problem.ts";
 export { type Renewal, type RenewOptions, renew } from "./renew.ts";
+export {
+  type GuardOptions,
+  type RevocationGuard,
+  revocationGuard,
+  type Verdict,
+  type VerdictRule,
+} from "./revocation-guard.ts";
 export type { TlsOptions } from "./tls-material.ts";
 export type { TokenSource } from "./token.ts";
