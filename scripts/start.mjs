@@ -13,7 +13,9 @@ const at = (...parts) => join(root, ...parts);
 const pinnedNode = at("node_modules", "node", "bin", "node");
 
 if (isOlder(at("node_modules", ".package-lock.json"), [at("package-lock.json")])) {
-  step("Installing dependencies", "npm", ["ci", "--include=dev", "--no-audit", "--no-fund"]);
+  // Not `npm ci`: it insists on optional binaries of every other platform too.
+  const quietly = ["--no-save", "--include=dev", "--no-audit", "--no-fund"];
+  step("Installing dependencies", "npm", ["install", ...quietly]);
 }
 const [first, ...rest] = process.argv.slice(2);
 if (first === "--test") {
