@@ -4,20 +4,24 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { renderCliReference } from "./cli-reference.ts";
 import { renderConfigurationReference } from "./configuration-reference.ts";
 import { renderEditorSchema } from "./editor-schema.ts";
 import { renderErrorsReference } from "./errors-reference.ts";
+import { renderOpenapi } from "./openapi.ts";
 
 interface GeneratedFile {
   readonly path: string;
   render(): string | Promise<string>;
 }
 
-/** What is generated. A document that is built from the server or the commands is one more line. */
+/** What is generated. */
 const files: readonly GeneratedFile[] = [
   { path: "countersign.schema.json", render: renderEditorSchema },
   { path: "docs/reference/configuration.md", render: renderConfigurationReference },
   { path: "docs/reference/errors.md", render: renderErrorsReference },
+  { path: "docs/reference/cli.md", render: renderCliReference },
+  { path: "openapi/openapi.yaml", render: renderOpenapi },
 ];
 
 const root = join(import.meta.dirname, "..");

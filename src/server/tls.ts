@@ -1,4 +1,4 @@
-import { constants, type KeyObject } from "node:crypto";
+import { constants } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { createServer, type Server, type ServerOptions } from "node:https";
 
@@ -67,9 +67,4 @@ export function swapIdentity(
   settings: TlsSettings,
 ): void {
   server.setSecureContext(contextOptions(identity, settings));
-}
-
-/** A private key as the TLS context wants it. */
-export function tlsKey(key: KeyObject): string {
-  return key.export({ type: "pkcs8", format: "pem" }).toString();
 }

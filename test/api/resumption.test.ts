@@ -33,6 +33,7 @@ function visit(
 ): Promise<Session> {
   return new Promise((resolve, reject) => {
     let ticket: Buffer | undefined;
+    let resumed = false;
     const socket: TLSSocket = connect({
       host: "localhost",
       servername: "localhost",
@@ -43,6 +44,9 @@ function visit(
       ...(as && { cert: as.cert, key: as.key }),
       ...(session && { session }),
     });
+    socket.on("secureConnect", () => {
+      resumed = socket.isSessionReused();
+    });
     socket.on("session", (one) => {
       ticket = one;
     });
@@ -52,9 +56,7 @@ function visit(
       text += chunk;
       if (text.includes("\r\n\r\n")) socket.end();
     });
-    socket.on("close", () =>
-      resolve({ status: Number(text.split(" ")[1]), resumed: socket.isSessionReused(), ticket }),
-    );
+    socket.on("close", () => resolve({ status: Number(text.split(" ")[1]), resumed, ticket }));
     socket.write(
       "GET /v1/certificates?limit=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
@@ -141,33 +143,42 @@ describe("open connections", () => {
 
   test("pipelined requests are each judged on their own", async () => {
     const holder = await authority.enrol({ cn: "pipeline" });
-    const answers = await new Promise<string>((resolve, reject) => {
-      const socket = connect({
-        host: "localhost",
-        port: authority.port,
-        ca: authority.root,
-        cert: holder.cert,
-        key: holder.key,
-      });
-      let text = "";
-      socket.on("data", (chunk) => (text += chunk));
-      socket.on("error", reject);
-      socket.on("close", () => resolve(text));
-      const get = (path: string, close = "") =>
-        `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${close}\r\n`;
-      socket.write(
-        get("/v1/certificates?limit=1") +
-          `POST /v1/certificates/${holder.serial}/revoke HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}` +
-          get("/v1/certificates?limit=1") +
-          get("/healthz", "Connection: close\r\n"),
-      );
+    const { cert, key } = holder;
+    const socket = connect({
+      host: "localhost",
+      port: authority.port,
+      ca: authority.root,
+      cert,
+      key,
     });
-    expect([...answers.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status)).toEqual([
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    const statuses = () => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status);
+    const pipeline = async (...paths: string[]) => {
+      text = "";
+      socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`).join(""));
+      while (statuses().length < paths.length)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      return statuses();
+    };
+    const list = "/v1/certificates?limit=1";
+    expect(await pipeline(list, "/v1/audit", list, "/healthz")).toEqual([
+      "200",
+      "403",
       "200",
       "200",
+    ]);
+    const revoked = `/v1/certificates/${holder.serial}/revoke`;
+    await authority.call("POST", revoked, { as: authority.operator, body: {} });
+    expect(await pipeline(list, "/v1/audit", list, "/healthz")).toEqual([
+      "401",
+      "401",
       "401",
       "200",
     ]);
+    socket.destroy();
   });
 
   test("a revoked certificate is refused as the first request after a restart (S-03)", async () => {

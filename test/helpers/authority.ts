@@ -17,6 +17,7 @@ import { type RunningService, startService } from "../../src/server/service.ts";
 import { encodeRequest } from "../../src/x509/csr.ts";
 import { parseGeneralNameText } from "../../src/x509/general-name.ts";
 import { parseSubjectText } from "../../src/x509/name.ts";
+import { answerChecker } from "./openapi.ts";
 
 export interface Holder {
   readonly cert: string;
@@ -119,6 +120,7 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
     });
   };
   let service = await start(options.clock);
+  const checkAnswer = answerChecker(service.app.swagger());
   const root = readFileSync(join(folder, "root.crt"), "utf8");
   const url = `https://localhost:${port}`;
   const self: TestAuthority = {
@@ -131,7 +133,13 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
       return service;
     },
     logged: () => log,
-    call: (method, path, call = {}) => callHttps(`${url}${path}`, method, root, call),
+    call: async (method, path, call = {}) => {
+      const answer = await callHttps(`${url}${path}`, method, root, call);
+      const { status, text, headers } = answer;
+      // Every answer of every API test is held against the document.
+      checkAnswer(method, path, { status, text, type: headers["content-type"] });
+      return answer;
+    },
     mint: async (terms = {}) => {
       const minted = await self.call("POST", "/v1/tokens", {
         as: self.operator,

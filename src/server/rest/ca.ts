@@ -80,7 +80,7 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
   app.get(
     "/v1/ca/chain",
     {
-      config: { caller: "public" },
+      config: { caller: "public", refuses: ["not-acceptable"] },
       schema: {
         operationId: "readChain",
         tags: ["authority"],
@@ -97,7 +97,7 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
   app.get(
     "/v1/ca/root",
     {
-      config: { caller: "public" },
+      config: { caller: "public", refuses: ["not-found", "not-acceptable"] },
       schema: {
         operationId: "readRoot",
         tags: ["authority"],

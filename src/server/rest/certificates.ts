@@ -14,6 +14,7 @@ import {
   unwrap,
 } from "./bodies.ts";
 import { toEntry, toFullEntry, toPemChain } from "./entry.ts";
+import { exampleCsr } from "./example-csr.ts";
 import { certificatesAnswer, type IndexQuery, listingTypes } from "./listing.ts";
 import { csrQuery, indexQuery, serialParams } from "./schemas.ts";
 
@@ -26,7 +27,17 @@ export function certificateRoutes(
   app.post(
     "/v1/certificates",
     {
-      config: { caller: "token", share: "enrolment" },
+      config: {
+        caller: "token",
+        share: "enrolment",
+        refuses: [
+          "malformed-csr",
+          "policy-violation",
+          "token-used",
+          "idempotency-conflict",
+          "not-acceptable",
+        ],
+      },
       schema: {
         operationId: "issueCertificate",
         tags: ["certificates"],
@@ -54,7 +65,10 @@ export function certificateRoutes(
   app.post(
     "/v1/certificates/check",
     {
-      config: { caller: "token-or-certificate" },
+      config: {
+        caller: "token-or-certificate",
+        refuses: ["malformed-csr", "policy-violation", "not-acceptable"],
+      },
       schema: {
         operationId: "checkRequest",
         tags: ["certificates"],
@@ -82,7 +96,11 @@ export function certificateRoutes(
   app.post(
     "/v1/certificates/renew",
     {
-      config: { caller: "renewal", share: "renewal" },
+      config: {
+        caller: "renewal",
+        share: "renewal",
+        refuses: ["malformed-csr", "policy-violation", "idempotency-conflict", "not-acceptable"],
+      },
       schema: {
         operationId: "renewCertificate",
         tags: ["certificates"],
@@ -110,7 +128,7 @@ export function certificateRoutes(
   app.get(
     "/v1/certificates",
     {
-      config: { caller: readers },
+      config: { caller: readers, refuses: ["not-acceptable"] },
       schema: {
         operationId: "listCertificates",
         tags: ["index"],
@@ -128,7 +146,7 @@ export function certificateRoutes(
   app.get(
     "/v1/certificates/:serial",
     {
-      config: { caller: readers },
+      config: { caller: readers, refuses: ["not-found", "not-acceptable"] },
       schema: {
         operationId: "showCertificate",
         tags: ["index"],
@@ -168,7 +186,7 @@ export function certificateRoutes(
   app.post(
     "/v1/certificates/:serial/revoke",
     {
-      config: { caller: "certificate" },
+      config: { caller: "certificate", refuses: ["not-found", "conflict"] },
       schema: {
         operationId: "revokeCertificate",
         tags: ["certificates"],
@@ -255,7 +273,9 @@ function issuedAnswer(description: string) {
 
 /** Raw forms carry bytes that the CSR reader judges; only JSON has a schema to hold it against. */
 function csrContent(name: string) {
-  const raw = Object.fromEntries(rawTypes.map((type) => [type, { schema: {} }]));
+  const raw = Object.fromEntries(
+    rawTypes.map((type) => [type, { schema: {}, example: exampleCsr }]),
+  );
   return {
     content: {
       ...raw,

@@ -9,7 +9,7 @@ export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): v
   app.get(
     "/v1/renewal-info/:serial",
     {
-      config: { caller: "public" },
+      config: { caller: "public", refuses: ["not-found"] },
       schema: {
         operationId: "renewalInfo",
         tags: ["certificates"],

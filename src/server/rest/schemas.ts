@@ -2,6 +2,7 @@
 
 import { type TSchema, Type } from "typebox";
 import { reasonNames } from "../../authority/revoke.ts";
+import { exampleCsr } from "./example-csr.ts";
 
 const text = (description: string, example?: unknown) =>
   Type.String({ description, ...(example === undefined ? {} : { examples: [example] }) });
@@ -48,11 +49,6 @@ export const problem = Type.Object(
     violations: Type.Optional(Type.Array(Type.Ref("Violation"))),
   },
   { $id: "Problem", title: "Problem", description: "RFC 9457 problem document." },
-);
-
-export const certificateStatus = Type.Union(
-  ["valid", "expired", "revoked", "hold"].map((name) => Type.Literal(name)),
-  { description: "The standing of the certificate at this moment." },
 );
 
 const entryFields = {
@@ -146,7 +142,7 @@ export const checkResult = Type.Object(
 
 export const csrBody = Type.Object(
   {
-    csr: text("PKCS#10 request: PEM, or base64 of its DER."),
+    csr: text("PKCS#10 request: PEM, or base64 of its DER.", exampleCsr),
     profile: Type.Optional(text("Name of the profile.", "server")),
     validity: Type.Optional(
       Type.Union([Type.String(), Type.Integer({ minimum: 1 })], {

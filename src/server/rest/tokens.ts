@@ -20,7 +20,7 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
   app.post(
     "/v1/tokens",
     {
-      config: { caller: "operator" },
+      config: { caller: "operator", refuses: ["policy-violation"] },
       schema: {
         operationId: "mintToken",
         tags: ["tokens"],

@@ -1,0 +1,36 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { initialise, initialiseDefaults, ownHosts } from "../src/cli/initialise.ts";
+import { readCompiledConfig } from "../src/cli/options.ts";
+import { openAuthority } from "../src/server/open-authority.ts";
+import { obtainOwnCertificate } from "../src/server/own-certificate.ts";
+import { ownProfile } from "../src/server/own-profile.ts";
+import { buildServer } from "../src/server/server.ts";
+
+/** `openapi/openapi.yaml`, from the routes of a server that never listens. */
+export async function renderOpenapi(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "countersign-openapi-"));
+  try {
+    await initialise({ ...initialiseDefaults, folder });
+    const config = readCompiledConfig({ data: folder, set: {} });
+    const log = pino({ level: "silent" });
+    const { authority, store } = await openAuthority(config, { alarm: () => {}, exclusive: true });
+    const { identity } = await obtainOwnCertificate({
+      authority,
+      file: join(folder, "server.pem"),
+      names: ownHosts([]),
+      profile: ownProfile("countersign-server", ["serverAuth"]),
+      passphrase: undefined,
+    });
+    const app = await buildServer({ config, authority, identity, log });
+    await app.ready();
+    const yaml = app.swagger({ yaml: true });
+    await app.close();
+    await store.close();
+    return yaml;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
