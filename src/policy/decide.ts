@@ -3,10 +3,17 @@
  * is not exported, only its type, and it can be redeemed once.
  */
 
+import { oids } from "../der/oid.ts";
 import type { Violation } from "../refusal.ts";
 import type { VerifiedRequest } from "../x509/csr.ts";
 import { formatGeneralName, type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
-import { commonNameOf, type DistinguishedName, formatName, sameName } from "../x509/name.ts";
+import {
+  attributesOf,
+  commonNameOf,
+  type DistinguishedName,
+  formatName,
+  sameName,
+} from "../x509/name.ts";
 import type { PublicKey } from "../x509/public-key.ts";
 import { judgeName } from "./alt-names.ts";
 import type { Grant } from "./grant.ts";
@@ -231,45 +238,75 @@ function judgeNames(names: readonly GeneralName[], { grant, profile }: DecisionI
   );
 }
 
-/** The CN: as the grant says; and where it can be taken for a host, allowed as such. */
+/** Each CN: as the grant says; and where it can be taken for a host, allowed as such. */
 function judgeCommonName(
   subject: DistinguishedName,
   { grant, profile }: DecisionInput,
 ): Violation[] {
-  const commonName = commonNameOf(subject);
+  const commonNames = attributesOf(subject)
+    .filter(({ type }) => type === oids.commonName)
+    .map(({ value }) => value);
   const violations: Violation[] = [];
-  if (grant.commonName !== undefined && commonName !== grant.commonName) {
+  const { commonName } = grant;
+  // Every occurrence: OpenSSL and Node accept a host that stands in any of several common names.
+  if (
+    commonName !== undefined &&
+    (commonNames.length === 0 || commonNames.some((one) => one !== commonName))
+  ) {
     violations.push({
       field: "subject.commonName",
       rule: "grant.commonName",
-      got: commonName ?? "nothing",
-      want: grant.commonName,
-      message: `The credential is for the common name ${grant.commonName}.`,
+      got: commonNames.join(", ") || "nothing",
+      want: commonName,
+      message: `The credential is for the common name ${commonName}.`,
     });
   }
-  const host = profile.forServers ? hostOf(commonName) : undefined;
-  // Old clients take a CN with dots or digits for the host when there is no SAN of its kind.
-  if (host !== undefined && grant.via !== "internal") {
-    violations.push(
-      ...judgeName(host, profile.altNames, ceilingForHost(grant, host), "subject.commonName"),
-    );
+  if (profile.forServers && grant.via !== "internal") {
+    violations.push(...commonNames.flatMap((one) => judgeHost(one, grant, profile)));
   }
   return violations;
 }
 
-/** The CN that the credential itself prescribes is within its ceiling. */
-function ceilingForHost(grant: Grant, host: GeneralName): readonly GeneralName[] | undefined {
-  if (grant.names === undefined) return undefined;
-  return grant.commonName === undefined ? grant.names : [...grant.names, host];
+/** Old clients take a CN with dots for the host when there is no SAN of its kind (S-15). */
+function judgeHost(commonName: string, grant: Grant, profile: Profile): Violation[] {
+  const host = hostOf(commonName);
+  const field = "subject.commonName";
+  if (host === undefined) {
+    if (!isAlmostHost(commonName)) return [];
+    const [rule, want] = ["commonName.host", "a DNS name, an address, or no likeness of one"];
+    const message = `The common name ${commonName} reads as a host but is no valid one: some clients would take it as a pattern.`;
+    return [{ field, rule, got: commonName, want, message }];
+  }
+  return judgeName(host, profile.altNames, ceilingForHost(commonName, host, grant), field);
 }
 
-function hostOf(commonName: string | undefined): GeneralName | undefined {
-  if (commonName === undefined || !/^[A-Za-z0-9*_.:-]+$/.test(commonName)) return undefined;
-  if (!/[.:]/.test(commonName)) return undefined;
+/** A CN that the credential itself prescribes, or that is held already, is within its ceiling. */
+function ceilingForHost(
+  commonName: string,
+  host: GeneralName,
+  { names, commonName: prescribed, subject }: Grant,
+): readonly GeneralName[] | undefined {
+  if (names === undefined) return undefined;
+  const held =
+    subject !== undefined &&
+    attributesOf(subject).some(
+      ({ type, value }) => type === oids.commonName && value === commonName,
+    );
+  return held || prescribed === commonName ? [...names, host] : names;
+}
+
+function hostOf(commonName: string): GeneralName | undefined {
+  if (!/^[A-Za-z0-9*_.:-]+$/.test(commonName) || !/[.:]/.test(commonName)) return undefined;
   const name = parseGeneralNameText(commonName);
   return name.ok && (name.value.kind === "dns" || name.value.kind === "ip")
     ? name.value
     : undefined;
+}
+
+/** Such as `w*.example.test`, which OpenSSL matches; a version like `app-1.0` is none. */
+function isAlmostHost(commonName: string): boolean {
+  if (!/^[A-Za-z0-9*_.-]+$/.test(commonName)) return false;
+  return commonName.includes("*") || /\.[^.]*[^0-9.][^.]*\.?$/.test(commonName);
 }
 
 function judgeKeyHolders(input: DecisionInput): Violation[] {

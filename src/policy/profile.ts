@@ -100,9 +100,16 @@ export class Profile {
     this.keyReuse = compiled.keyReuse;
   }
 
-  /** Whether holders can prove themselves to TLS clients, so that a CN may stand for a host. */
+  /**
+   * Whether holders can prove themselves to TLS clients, so that a CN may stand for a host. No usage
+   * at all and anyExtendedKeyUsage do not restrict (RFC 5280 4.2.1.12).
+   */
   get forServers(): boolean {
-    return this.extendedKeyUsage.includes(extendedKeyUsageOids.serverAuth);
+    const { serverAuth, anyExtendedKeyUsage } = extendedKeyUsageOids;
+    return (
+      this.extendedKeyUsage.length === 0 ||
+      this.extendedKeyUsage.some((oid) => oid === serverAuth || oid === anyExtendedKeyUsage)
+    );
   }
 
   /**

@@ -155,6 +155,12 @@ describe("a token", () => {
       { names: ["dns:*.example.test"] },
       ["subjectAltName.wildcard", "subjectAltName.grant"],
     ],
+    [
+      "a second common name",
+      { subject: `${good.replace("web", "db")}/CN=web` },
+      ["grant.commonName"],
+    ],
+    ["its common name twice", { subject: `${good}/CN=web` }, []],
     ["what it is for", { names: ["dns:web.example.test"] }, []],
     ["less than it is for", {}, []],
   ])("for one name does not give %s (S-08)", (_, request, rules) => {
@@ -181,6 +187,12 @@ describe("a common name that reads as a host", () => {
     ["web.elsewhere.test", ["serverAuth"], ["subjectAltName.policy"]],
     ["*.example.test", ["serverAuth"], ["subjectAltName.wildcard"]],
     ["192.0.2.1", ["serverAuth"], ["subjectAltName.policy"]],
+    ["web.elsewhere.test/CN=web.example.test", ["serverAuth"], ["subjectAltName.policy"]],
+    ["w*.example.test", ["serverAuth"], ["commonName.host"]],
+    ["*", ["serverAuth"], ["commonName.host"]],
+    ["-web.elsewhere.test", ["serverAuth"], ["commonName.host"]],
+    ["app-1.0", ["serverAuth"], []],
+    ["web.elsewhere.test", ["anyExtendedKeyUsage"], ["subjectAltName.policy"]],
     ["web.example.test", ["serverAuth"], []],
     ["web.elsewhere.test", ["clientAuth"], []],
     ["Mr. Web", ["serverAuth"], []],
@@ -242,6 +254,12 @@ describe("a renewal", () => {
     if (!verdict.accepted) return;
     expect(formatName(verdict.plan.subject)).toBe("C=IN, ST=Karnataka, O=Example, CN=web");
     expect(verdict.plan.subjectAltNames.map(formatGeneralName)).toEqual(["dns:web.example.test"]);
+  });
+
+  test("of a host that its token prescribed as the common name needs no name for it", () => {
+    const subject = subjectOf(good.replace("web", "web.example.test"));
+    const request = heldKeyRequest(subject, held.publicKey, []);
+    expect(rulesOf(decideOn({ request, grant: { ...grant, subject, names: [] } }))).toEqual([]);
   });
 
   test("brings a new key only where the profile allows it", () => {
