@@ -105,10 +105,18 @@ function coversAddress(pattern: string, address: string): boolean {
   const range = parseRange(pattern);
   if (range === undefined || !ipaddr.isValid(address)) return false;
   const one = ipaddr.parse(address);
-  return one.kind() === range[0].kind() && one.match(range as never);
+  // An IPv4 address in IPv6 clothes would pass by the ranges that are meant for IPv4.
+  if (one instanceof ipaddr.IPv6 && one.isIPv4MappedAddress()) return false;
+  return isInRange(one, range);
 }
 
-type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+type Range = [Address, number];
+
+function isInRange(one: Address, [start, bits]: Range): boolean {
+  if (one instanceof ipaddr.IPv4) return start instanceof ipaddr.IPv4 && one.match(start, bits);
+  return start instanceof ipaddr.IPv6 && one.match(start, bits);
+}
 
 function parseRange(pattern: string): Range | undefined {
   try {
@@ -122,24 +130,19 @@ function parseRange(pattern: string): Range | undefined {
 
 function rangeWithin(inner: string, outer: string): boolean {
   const [one, all] = [parseRange(inner), parseRange(outer)];
-  return (
-    one !== undefined &&
-    all !== undefined &&
-    one[0].kind() === all[0].kind() &&
-    one[1] >= all[1] &&
-    one[0].match(all as never)
-  );
+  return one !== undefined && all !== undefined && one[1] >= all[1] && isInRange(one[0], all);
 }
 
 /** A prefix ends at a boundary: `https://a.test` must not cover `https://a.test.evil`. */
 function coversUri(pattern: string, uri: string): boolean {
+  if (pattern === "") return true;
   if (!uri.startsWith(pattern)) return false;
-  return (
-    pattern === "" ||
-    uri.length === pattern.length ||
-    /[/:?#=]$/.test(pattern) ||
-    /^[/?#]/.test(uri.slice(pattern.length))
-  );
+  const rest = uri.slice(pattern.length);
+  // `https://a.test/x/../y` begins like what is allowed and means something else (RFC 3986 5.2.4).
+  if (/(^|[/:])(\.|%2e){1,2}(?=[/?#]|$)/i.test(rest.replace(/[?#].*$/s, ""))) return false;
+  // A colon in an authority may be followed by a password and another host.
+  const ends = pattern.includes("//") ? /[/?#=]$/ : /[/:?#=]$/;
+  return rest === "" || ends.test(pattern) || /^[/?#]/.test(rest);
 }
 
 function coversEmail(pattern: string, address: string): boolean {
