@@ -24,7 +24,7 @@ export interface ValidityVerdict {
 }
 
 /** The furthest that notBefore may lie in the past, in seconds. */
-const MOST_BACKDATE_SECONDS = 300;
+export const MOST_BACKDATE_SECONDS = 300;
 
 /**
  * From when to when. A wish beyond the profile's maximum is a violation; the end of the issuer
@@ -77,21 +77,22 @@ export function decideValidity(input: ValidityInput): ValidityVerdict {
     requested.notAfter ??
     new Date(from.getTime() + (requested.seconds ?? profile.validitySeconds) * 1000);
   const longest = new Date(from.getTime() + profile.maxValiditySeconds * 1000);
-  if (wished > longest) {
+  if (wished > longest || Number.isNaN(wished.getTime())) {
     say(
       requested.notAfter ? "notAfter" : "validity",
       "validity.maximum",
-      requested.notAfter?.toISOString() ?? `${requested.seconds} seconds`,
-      `at most ${profile.maxValiditySeconds} seconds (until ${longest.toISOString()})`,
+      requested.notAfter ? shown(requested.notAfter) : `${requested.seconds} seconds`,
+      `at most ${profile.maxValiditySeconds} seconds (until ${shown(longest)})`,
       `Profile ${profile.name} allows a lifetime of at most ${profile.maxValiditySeconds} seconds.`,
     );
   }
   const notAfter = wholeSeconds(shorten(wished, input, notices));
-  if (notAfter <= notBefore || notAfter <= now) {
+  // Put so that a date that is none, which compares as neither, is refused as well.
+  if (!(notAfter > notBefore && notAfter > now && isWithinCaps(notAfter, input))) {
     say(
       "notAfter",
       "validity.order",
-      `${notBefore.toISOString()} to ${notAfter.toISOString()}`,
+      `${shown(notBefore)} to ${shown(notAfter)}`,
       "an end in the future and after the begin",
       "The certificate would end before it begins, or has ended already.",
     );
@@ -119,6 +120,16 @@ function shorten(wished: Date, { issuer, grant }: ValidityInput, notices: Notice
     message: `The certificate ends on ${first.at.toISOString()}, when ${first.whose} ends, instead of ${wished.toISOString()}.`,
   });
   return first.at;
+}
+
+/** What is left after shortening; false also when one of the ends is no date. */
+function isWithinCaps(notAfter: Date, { issuer, grant }: ValidityInput): boolean {
+  return notAfter <= issuer.notAfter && notAfter <= (grant.notAfterCap ?? issuer.notAfter);
+}
+
+/** Like toISOString, which throws on a date that is none. */
+function shown(date: Date): string {
+  return Number.isNaN(date.getTime()) ? "no date" : date.toISOString();
 }
 
 /** Certificates know no fractions of a second (RFC 5280 4.1.2.5). */

@@ -32,6 +32,20 @@ describe("the validity", () => {
     expect(rulesOf(decideOn({ validity }))).toEqual(rules);
   });
 
+  test.each([
+    ["a lifetime that is no number", { seconds: Number.NaN }],
+    ["a lifetime beyond all dates", { seconds: 1e300 }],
+    ["an end that is no date", { notAfter: new Date(Number.NaN) }],
+    ["a begin that is no date", { notBefore: new Date(Number.NaN) }],
+  ])("with %s is refused, not passed on", (_, validity) => {
+    expect(rulesOf(decideOn({ validity }))).toContain("validity.order");
+  });
+
+  test("under a cap that is no date is refused, as if there were none left", () => {
+    const grant = { ...tokenGrant, notAfterCap: new Date(Number.NaN) };
+    expect(rulesOf(decideOn({ grant }))).toContain("validity.order");
+  });
+
   test("never goes past the issuer's end, and says which rule cut it (S-26)", () => {
     const verdict = decideOn({ issuer: issuerUntil(later(7 * DAY)) });
     if (!verdict.accepted) throw new Error("refused");
