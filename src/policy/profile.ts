@@ -7,6 +7,7 @@ import { findAttributeType } from "../x509/name.ts";
 import { type AltNamePolicy, isPatternWithin } from "./alt-names.ts";
 import type { KeyPolicy } from "./keys.ts";
 import type { SubjectPolicy, SubjectRule } from "./subject.ts";
+import { MOST_BACKDATE_SECONDS } from "./validity.ts";
 
 export interface SubjectOptions {
   /** In the order of the certificate; long or short names, or dotted OIDs. */
@@ -133,6 +134,7 @@ export class Profile {
       );
       return [];
     });
+    findImpossible(options, extendedKeyUsage, say);
     if (options.maxValiditySeconds < options.validitySeconds) {
       say(
         "maxValidity",
@@ -165,6 +167,40 @@ export class Profile {
         keyReuse: base.keyReuse,
       }),
     );
+  }
+}
+
+/** Numbers and combinations that no certificate can be made of, or that would make it a CA's. */
+function findImpossible(options: ProfileOptions, usages: readonly string[], say: Say): void {
+  const check = (right: boolean, field: string, got: unknown, want: string) => {
+    if (!right) say(field, "impossible", String(got), want, `${field} must be ${want}.`);
+  };
+  const { validitySeconds, maxValiditySeconds, backdateSeconds, renew, keyUsage, keys } = options;
+  check(validitySeconds >= 1, "validity", validitySeconds, "at least 1 second");
+  check(maxValiditySeconds >= 1, "maxValidity", maxValiditySeconds, "at least 1 second");
+  check(
+    backdateSeconds >= 0 && backdateSeconds <= MOST_BACKDATE_SECONDS,
+    "backdate",
+    backdateSeconds,
+    `from 0 to ${MOST_BACKDATE_SECONDS} seconds`,
+  );
+  check(
+    renew.beforeFraction >= 0 && renew.beforeFraction < 1,
+    "renew.before",
+    renew.beforeFraction,
+    "less than the lifetime",
+  );
+  const powers = (keyUsage ?? []).filter((one) => one === "keyCertSign" || one === "cRLSign");
+  check(powers.length === 0, "keyUsage", powers.join(", "), "without the powers of a CA");
+  check(
+    options.role !== "operator" || usages.includes(extendedKeyUsageOids.clientAuth),
+    "role",
+    "operator without clientAuth",
+    "operator only with clientAuth: operators come with their certificate",
+  );
+  if (keys?.rsa) {
+    const { min, max } = keys.rsa;
+    check(min <= max, "keys.rsa", `${min} to ${max} bits`, "a minimum that is at most the maximum");
   }
 }
 
@@ -203,6 +239,10 @@ const strictness = { optional: 0, supplied: 1, match: 2 } as const;
 
 function findWidenedSubject(subject: SubjectPolicy, base: SubjectPolicy, say: Say): void {
   const tighten = "A profile may only tighten the policy.";
+  if (subject.stringTypes === "any" && base.stringTypes === "same") {
+    const message = `The policy compares string types as well. ${tighten}`;
+    say("subject.stringTypes", "widens", "any", "same", message);
+  }
   for (const { oid, name, rule } of base.entries) {
     // Leaving an attribute out copies less, which is tighter; a weaker rule is not.
     const own = subject.entries.find((one) => one.oid === oid);

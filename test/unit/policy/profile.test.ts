@@ -44,9 +44,32 @@ describe("a profile", () => {
     ["shorter keys", { keys: { rsa: { min: 1024, max: 4096 } } }, ["keys.rsa widens"]],
     ["another curve", { keys: { ec: ["P-384"] } }, ["keys.ec widens"]],
     ["Ed448", { keys: { ed448: true } }, ["keys.ed448 widens"]],
+    ["no lifetime", { validitySeconds: 0 }, ["validity impossible"]],
+    ["a maximum that is no number", { maxValiditySeconds: Number.NaN }, ["maxValidity impossible"]],
+    ["six minutes of backdating", { backdateSeconds: 360 }, ["backdate impossible"]],
+    [
+      "renewal from the first second",
+      { renew: { ...options.renew, beforeFraction: 1 } },
+      ["renew.before impossible"],
+    ],
+    ["the powers of a CA", { keyUsage: ["keyCertSign"] }, ["keyUsage impossible"]],
+    ["operators without clientAuth", { role: "operator" }, ["role impossible"]],
+    [
+      "sizes the wrong way round",
+      { keys: { rsa: { min: 4096, max: 2048 } } },
+      ["keys.rsa impossible"],
+    ],
     ["no RSA", { keys: { rsa: false } }, []],
   ])("with %s compiles or says why not", (_, more, problems) => {
     expect(problemsOf(more)).toEqual(problems.map((one) => `profiles.server.${one}`));
+  });
+
+  test("may not compare less than the policy does", () => {
+    const strict = { ...base, subject: { ...base.subject, stringTypes: "same" as const } };
+    const compiled = Profile.compile({ ...options, subject: base.subject }, strict);
+    expect(compiled.ok ? [] : compiled.refusal.violations?.map((one) => one.field)).toEqual([
+      "profiles.server.subject.stringTypes",
+    ]);
   });
 
   test("says everything that is wrong with it at once", () => {
