@@ -71,7 +71,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       passphrase: config.issuer.passphrase?.reveal(),
     };
     let { identity, certificate } = await obtainOwnCertificate(own);
-    const app = await buildServer({ config, authority, identity, log });
+    // The framework says each address it listens on at "info"; the welcome has said it already.
+    const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
+    const app = await buildServer({ config, authority, identity, log: frameworkLog });
     await app.ready();
     await app.listen({ host: config.listeners.tls.host, port: config.listeners.tls.port });
     const tls = app.server as unknown as TlsServer;

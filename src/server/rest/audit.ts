@@ -29,7 +29,7 @@ const auditList = Type.Object(
 
 const auditQuery = Type.Object(
   {
-    action: Type.Optional(Type.String({ description: "What was asked.", examples: ["issue"] })),
+    action: Type.Optional(Type.String({ description: "What was asked, e.g. `issue`." })),
     verdict: Type.Optional(Type.String({ enum: ["accepted", "refused", "error"] })),
     caller: Type.Optional(Type.String({ description: "Who asked, exactly." })),
     serial: Type.Optional(Type.String({ description: "Which certificate." })),

@@ -1,0 +1,118 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { testWith } from "../helpers/programs.ts";
+
+const test = testWith("chromium");
+let authority: TestAuthority;
+let browser: Browser | undefined;
+
+beforeAll(async () => {
+  authority = await startAuthority();
+});
+afterAll(async () => {
+  await browser?.close();
+  await authority?.stop();
+});
+
+/** A page in a real browser that trusts the root and, with `as`, holds the operator's credential. */
+async function open(path: string, { operator = false } = {}): Promise<Page> {
+  browser ??= await chromium
+    .launch({
+      executablePath: execFileSync("sh", ["-c", "command -v chromium"], {
+        encoding: "utf8",
+      }).trim(),
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        `--user-data-dir=${mkdtempSync(join(tmpdir(), "chromium-"))}`,
+      ],
+    })
+    .catch(() =>
+      chromium.launch({
+        executablePath: "/usr/bin/chromium",
+        args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+      }),
+    );
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    ...(operator && {
+      clientCertificates: [
+        {
+          origin: authority.url,
+          pfxPath: join(authority.folder, "operator.p12"),
+          passphrase: "changeit",
+        },
+      ],
+    }),
+  });
+  const page = await context.newPage();
+  await page.goto(`${authority.url}${path}`);
+  return page;
+}
+
+/** Opens an operation, runs it with "Try it out" and gives status and body that the page shows. */
+async function tryItOut(
+  page: Page,
+  operationId: string,
+): Promise<{ status: string; body: string }> {
+  const operation = page.locator(`[id$="-${operationId}"]`);
+  await operation.locator(".opblock-summary-control").click();
+  await operation.locator("button.execute").click();
+  const live = operation.locator(".live-responses-table");
+  await live.waitFor();
+  return {
+    status: (
+      (await live.locator(".response .response-col_status").first().textContent()) ?? ""
+    ).trim(),
+    body: (await live.locator(".response .response-col_description").first().textContent()) ?? "",
+  };
+}
+
+describe("Swagger UI in a real browser", () => {
+  test("lists every operation, without an error on the console", async () => {
+    const page = await open("/docs");
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(String(error)));
+    await page.locator(".opblock").first().waitFor();
+    const shown = await page.locator(".opblock").count();
+    const document = (await authority.call("GET", "/openapi.json")).json;
+    const operations = Object.values(document.paths).flatMap((one) => Object.keys(one as object));
+    expect(shown).toBe(operations.length);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("Try it out works on a public route", async () => {
+    const page = await open("/docs");
+    const { status, body } = await tryItOut(page, "describeAuthority");
+    expect(status).toBe("200");
+    expect(body).toContain("Example Internal CA");
+    await page.close();
+  });
+
+  test("Try it out shows the refusal for a route that needs a certificate", async () => {
+    const page = await open("/docs");
+    const { status, body } = await tryItOut(page, "listCertificates");
+    expect(status).toBe("401");
+    expect(body).toContain("client certificate");
+    await page.close();
+  });
+
+  test("with the operator's .p12 the browser reads the index", async () => {
+    const page = await open("/docs", { operator: true });
+    const { status, body } = await tryItOut(page, "listCertificates");
+    expect(status).toBe("200");
+    expect(body).toContain("CN=operator");
+    await page.close();
+  });
+});

@@ -1,0 +1,136 @@
+import { execFileSync, spawn } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freePort } from "../helpers/authority.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "countersign-clone-"));
+let output = "";
+let stop = async () => {};
+/** Ports that are free here; everything else is as a person has it. */
+let env: NodeJS.ProcessEnv;
+
+/** The folder of a person who has just cloned: the files of the tree, dependencies beside them. */
+beforeAll(async () => {
+  const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  for (const file of files.trim().split("\n")) {
+    if (existsSync(join(root, file))) cpSync(join(root, file), join(folder, file));
+  }
+  // Installing from the registry belongs to a release check, not to every run of the tests.
+  execFileSync("cp", [
+    "-a",
+    "--reflink=auto",
+    join(root, "node_modules/."),
+    join(folder, "node_modules"),
+  ]);
+  utimesSync(join(folder, "package-lock.json"), 0, 0);
+  const [port, httpPort] = [await freePort(), await freePort()];
+  env = {
+    ...process.env,
+    COUNTERSIGN_LISTEN_PORT: String(port),
+    COUNTERSIGN_LISTEN_HTTP_PORT: String(httpPort),
+    COUNTERSIGN_PUBLIC_URL: `https://localhost:${port}`,
+  };
+  const child = spawn("npm", ["start"], {
+    cwd: folder,
+    env,
+    detached: true,
+  });
+  const collect = (chunk: Buffer) => {
+    output += chunk;
+  };
+  child.stdout.on("data", collect);
+  child.stderr.on("data", collect);
+  const ended = new Promise<void>((resolve) => child.on("exit", () => resolve()));
+  stop = async () => {
+    process.kill(-(child.pid ?? 0), "SIGTERM");
+    await ended;
+  };
+  const deadline = Date.now() + 90_000;
+  while (!output.includes("openssl verify") && Date.now() < deadline && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}, 120_000);
+afterAll(async () => {
+  await stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("npm start on a fresh clone", () => {
+  test("prints at most fifteen lines, with the root's fingerprint", () => {
+    const lines = output
+      .trimEnd()
+      .split("\n")
+      .filter((line) => !line.startsWith("npm warn"));
+    expect(lines.length, output).toBeLessThanOrEqual(15);
+    const printed = /Root SHA-256 ([0-9A-F:]+)/.exec(output)?.[1];
+    const fingerprint = execFileSync(
+      "openssl",
+      ["x509", "-in", "data/root.crt", "-noout", "-fingerprint", "-sha256"],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(fingerprint.trim().split("=")[1]).toBe(printed);
+  });
+
+  test("the printed lines, pasted into a shell, give a certificate that openssl verifies", () => {
+    const lines = output.split("\n").filter((line) => line.startsWith("  "));
+    expect(lines).toHaveLength(4);
+    const shell = execFileSync("sh", ["-e", "-c", lines.join("\n")], {
+      env,
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(shell).toContain("web.crt: OK");
+  });
+
+  test("the README's lines are the ones that are printed, but for the addresses", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    for (const line of output.split("\n").filter((one) => one.startsWith("  "))) {
+      expect(readme).toContain(line.trim().replace(/localhost:\d+/, "localhost:8443"));
+    }
+  });
+
+  test("examples/curl.sh walks through the life of a certificate", () => {
+    const url = /Serving (https:\/\/localhost:\d+)/.exec(output)?.[1] ?? "";
+    const walked = execFileSync("bash", ["examples/curl.sh", "data", url], {
+      env,
+      cwd: folder,
+      encoding: "utf8",
+    });
+    expect(walked).toContain("app.crt: OK");
+    expect(walked.trimEnd().endsWith("401")).toBe(true);
+  });
+
+  test("a second start reuses everything", async () => {
+    const before = readFileSync(join(folder, "data", "issuing.key"), "utf8");
+    await stop();
+    const port = await freePort();
+    const again = execFileSync(
+      "sh",
+      [
+        "-c",
+        `timeout -s TERM 6 node scripts/start.mjs serve --set listen.port=${port} --set listen.httpPort=false || true`,
+      ],
+      { cwd: folder, encoding: "utf8" },
+    );
+    expect(again).toContain("found in data");
+    expect(readFileSync(join(folder, "data", "issuing.key"), "utf8")).toBe(before);
+    stop = async () => {};
+    writeFileSync(join(folder, "done"), "");
+  });
+});
