@@ -59,6 +59,13 @@ describe("the renewal", () => {
     );
   });
 
+  test("keeps a common name that looks like a host and is no alternative name", async () => {
+    const dir = identityFolder();
+    const token = await authority.mint({ ...terms, cn: "shop.internal" });
+    await enroll({ dir, token });
+    expect((await renew({ dir, force: true })).outcome).toBe("renewed");
+  });
+
   test("is due when the clock says so", async () => {
     const dir = await enrolled({ validity: "1h" });
     const in50Minutes = () => new Date(Date.now() + 55 * 60_000);
