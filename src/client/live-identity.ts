@@ -61,6 +61,11 @@ export class LiveIdentity extends EventEmitter<Events> {
     return this.#material.options;
   }
 
+  /** The root and the issuers below it, PEM: what `revocationGuard` takes as `ca`. */
+  get trust(): string {
+    return this.#identity.set.root + this.#identity.set.chain;
+  }
+
   /**
    * Gives a live server each new certificate. Open connections stay as they are. `options` are
    * those of the server's own TLS settings beyond the identity (`ciphers`, `minVersion`, another

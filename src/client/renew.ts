@@ -172,7 +172,7 @@ async function enrollAgain(
         : `${describeProblem(reason)}\nNo token source is configured for a new enrolment.`;
     throw new ClientError("no-credential", message, { cause: reason });
   }
-  const { identity, notices } = await enroll({
+  const enrolling = enroll({
     dir,
     token,
     force: true,
@@ -182,5 +182,22 @@ async function enrollAgain(
     ...(record ? { ...record.asked, keyType: readKeyType(record.keyType) } : options.asked),
     ...(now && { now }),
   });
+  const { identity, notices } = await enrolling.catch((error: unknown) => {
+    throw reason === undefined ? error : afterRefusedRenewal(error, reason);
+  });
   return { outcome: "enrolled", identity, notices };
+}
+
+/** The enrolment failed as well: who reads it must learn why it had to be tried. */
+function afterRefusedRenewal(error: unknown, reason: unknown): unknown {
+  if (!(error instanceof ClientError)) return error;
+  const { code, status, retryAfterSeconds, violations, requestId } = error;
+  const why = reason instanceof Error ? reason.message : String(reason);
+  return new ClientError(code, `${error.message} It was tried since the renewal failed: ${why}`, {
+    ...(status !== undefined && { status }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    ...(requestId !== undefined && { requestId }),
+    violations,
+    cause: reason,
+  });
 }
