@@ -14,6 +14,8 @@ export interface Issuer {
   readonly intermediates: readonly Certificate[];
   readonly root: Certificate;
   readonly signer: Signer;
+  /** Its subjectKeyIdentifier; of an old certificate without one, by RFC 5280 4.2.1.2 (1). */
+  readonly keyIdentifier: Uint8Array;
   /** PEM of `intermediates`, ready to stand behind a leaf. */
   readonly intermediatesPem: string;
   readonly rootPem: string;
@@ -62,6 +64,7 @@ export function assembleIssuer(
     intermediates,
     root,
     signer,
+    keyIdentifier: certificate.subjectKeyIdentifier ?? publicKeyOf(signer.publicKey).keyIdentifier,
     intermediatesPem: intermediates.map((one) => encodePem("CERTIFICATE", one.der)).join(""),
     rootPem: encodePem("CERTIFICATE", root.der),
   };

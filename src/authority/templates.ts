@@ -42,7 +42,11 @@ export class Templates {
 
   #compile(profile: Profile, shortLived: boolean): Template {
     return compileTemplate({
-      issuer: this.#issuer.certificate,
+      issuer: {
+        subject: this.#issuer.certificate.subject,
+        notAfter: this.#issuer.certificate.notAfter,
+        subjectKeyIdentifier: this.#issuer.keyIdentifier,
+      },
       signatureAlgorithm: this.#issuer.signer.algorithm,
       keyUsage: keyUsageByFamily(profile),
       extendedKeyUsage: profile.extendedKeyUsage,

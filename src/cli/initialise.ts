@@ -15,6 +15,7 @@ import { renderDefaultConfig } from "../config/default-file.ts";
 import { loadConfig } from "../config/load.ts";
 import { encodePem } from "../der/pem.ts";
 import { openAuthority } from "../server/open-authority.ts";
+import type { Store } from "../store/store.ts";
 import { encodeRequest } from "../x509/csr.ts";
 import type { GeneralName } from "../x509/general-name.ts";
 import {
@@ -79,7 +80,13 @@ export async function initialise(options: InitialiseOptions): Promise<void> {
     now: new Date(),
   });
   writeNewFile(join(options.folder, configFile), configText(options, base), 0o644);
-  await issueFirstCertificates(options, base);
+  await issueOperator({
+    folder: options.folder,
+    name: options.name,
+    subject: withCommonName(base, "operator"),
+    passphrase: options.passphrase,
+    reason: "first start",
+  });
   finishCreation(options.folder);
 }
 
@@ -98,30 +105,32 @@ export function ownHosts(more: readonly GeneralName[]): GeneralName[] {
   return [...own, ...more.filter((one) => !seen.has(`${one.kind}:${one.value}`))];
 }
 
-async function issueFirstCertificates(
-  options: InitialiseOptions,
-  base: readonly { type: string; value: string }[],
-): Promise<void> {
+/** Issues the first operator credential of an authority whose files are all there: key, chain, PKCS#12. */
+export async function issueOperator(options: {
+  readonly folder: string;
+  readonly name: string;
+  readonly subject: DistinguishedName;
+  readonly passphrase: string | undefined;
+  readonly reason: string;
+  /** Does more with the store before it is closed. */
+  readonly also?: (store: Store) => Promise<void>;
+}): Promise<void> {
   const loaded = loadConfig({ dataDir: options.folder, env: {}, flags: {} });
   if (!loaded.ok) throw failure(loaded.refusal);
   const compiled = compileConfig(loaded.value);
   if (!compiled.ok) throw failure(compiled.refusal);
   const profile = compiled.value.profiles.get("operator");
-  if (profile === undefined) throw new Error("the default configuration has no profile operator");
+  if (profile === undefined) throw new Error("the configuration has no profile operator");
   const alarm = (message: string) => console.error(message);
   const { authority, store } = await openAuthority(compiled.value, { alarm, exclusive: true });
   try {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const csr = encodeRequest({
-      subject: withCommonName(base, "operator"),
-      subjectAltNames: [],
-      privateKey,
-    });
+    const csr = encodeRequest({ subject: options.subject, subjectAltNames: [], privateKey });
     const issued = await authority.issueOwn(csr, profile, {
       kind: "internal",
       requestId: randomUUID(),
       address: undefined,
-      reason: "first start",
+      reason: options.reason,
     });
     if (!issued.ok) throw failure(issued.refusal);
     const { der } = issued.value;
@@ -137,6 +146,7 @@ async function issueFirstCertificates(
       friendlyName: `${options.name} operator`,
     });
     put("operator.p12", bundle, 0o600);
+    await options.also?.(store);
   } finally {
     await store.close();
   }

@@ -8,6 +8,7 @@ import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
 import { registerEnroll } from "./enroll.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
+import { registerImport } from "./import.ts";
 import { registerInit } from "./init.ts";
 import { registerMigrate } from "./migrate.ts";
 import { registerRenew } from "./renew.ts";
@@ -25,6 +26,7 @@ export function buildProgram(): Command {
   for (const register of [
     registerServe,
     registerInit,
+    registerImport,
     registerToken,
     registerEnroll,
     registerRenew,

@@ -1,0 +1,200 @@
+/** The folder of an `openssl ca`, made as the well-known walkthrough makes it, with the real program. */
+
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { main } from "../../src/cli/main.ts";
+
+export const caSubject =
+  "/C=IN/ST=Karnataka/L=Bengaluru/O=Example/CN=Example CA/emailAddress=ca@example.test";
+
+export const opensslCnf = `# The configuration of the walkthrough.
+[ ca ]
+default_ca = CA_default
+
+[ CA_default ]
+dir              = .
+certs            = $dir/certs
+crl_dir          = $dir/crl
+new_certs_dir    = $dir/newcerts
+database         = $dir/index.txt
+serial           = $dir/serial
+crlnumber        = $dir/crlnumber
+private_key      = $dir/private/cakey.pem
+certificate      = $dir/cacert.pem
+default_md       = sha256
+name_opt         = ca_default
+cert_opt         = ca_default
+default_days     = 375
+default_crl_days = 30
+preserve         = no
+policy           = policy_match
+x509_extensions  = client_cert
+crl_extensions   = crl_ext
+
+[ policy_match ]
+countryName            = match
+stateOrProvinceName    = match
+organizationName       = match
+organizationalUnitName = optional
+commonName             = supplied
+emailAddress           = optional
+
+[ policy_anything ]
+countryName            = optional
+stateOrProvinceName    = optional
+localityName           = optional
+organizationName       = optional
+organizationalUnitName = optional
+commonName             = supplied
+emailAddress           = optional
+
+[ req ]
+distinguished_name = req_dn
+[ req_dn ]
+
+[ v3_ca ]
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always,issuer
+basicConstraints = critical, CA:true
+keyUsage = critical, cRLSign, keyCertSign
+
+[ crl_ext ]
+authorityKeyIdentifier = keyid:always
+
+[ client_cert ]
+basicConstraints = CA:FALSE
+nsCertType = client, email
+nsComment = "OpenSSL Generated Client Certificate"
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid,issuer
+keyUsage = critical, nonRepudiation, digitalSignature, keyEncipherment
+extendedKeyUsage = clientAuth, emailProtection
+`;
+
+export const serverExtensions = `basicConstraints = CA:FALSE
+nsCertType = server
+nsComment = "OpenSSL Generated Server Certificate"
+subjectKeyIdentifier = hash
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectAltName = @alt_names
+[alt_names]
+IP.1 = 127.0.0.1
+IP.2 = 10.0.0.9
+DNS.1 = server.example.test
+`;
+
+export const bothExtensions = `basicConstraints = CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth, serverAuth
+subjectAltName = DNS:both.example.test
+`;
+
+export interface OpensslCa {
+  readonly folder: string;
+  path(name: string): string;
+  read(name: string): string;
+  write(name: string, text: string): void;
+  /** Runs openssl in the folder; gives standard output. Throws with standard error. */
+  openssl(...args: string[]): string;
+  /** Runs openssl, whatever comes of it. */
+  attempt(...args: string[]): { readonly status: number | null; readonly said: string };
+  /** A key and a request: `name.key`, `name.csr`. */
+  request(name: string, subject: string): void;
+  /** Signs `name.csr` to `name.crt` with openssl ca. */
+  sign(name: string, ...more: string[]): void;
+  remove(): void;
+}
+
+export function makeOpensslCa(
+  options: { newKey?: readonly string[]; passphrase?: string; extensions?: string } = {},
+  moreConfig = "",
+): OpensslCa {
+  const folder = mkdtempSync(join(tmpdir(), "openssl-ca-"));
+  const ca = openFolder(folder);
+  for (const name of ["certs", "crl", "newcerts", "private"]) mkdirSync(ca.path(name));
+  ca.write("openssl.cnf", opensslCnf + moreConfig);
+  ca.write("server.ext", serverExtensions);
+  ca.write("both.ext", bothExtensions);
+  ca.write("index.txt", "");
+  ca.write("serial", "1000\n");
+  ca.write("crlnumber", "1000\n");
+  const { newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], passphrase } = options;
+  ca.openssl(
+    ...["req", "-x509", ...newKey, "-days", "3650", "-sha256", "-utf8"],
+    ...["-config", "openssl.cnf", "-extensions", options.extensions ?? "v3_ca"],
+    ...(passphrase === undefined ? ["-nodes"] : ["-passout", `pass:${passphrase}`]),
+    ...["-subj", caSubject, "-keyout", "private/cakey.pem", "-out", "cacert.pem"],
+  );
+  return ca;
+}
+
+/** Works in a folder that is there already. */
+export function openFolder(folder: string): OpensslCa {
+  const path = (name: string) => join(folder, name);
+  const run = (args: readonly string[]) => spawnSync("openssl", args, { cwd: folder });
+  const openssl = (...args: string[]) => {
+    const done = run(args);
+    if (done.status !== 0) throw new Error(`openssl ${args.join(" ")}: ${done.stderr}`);
+    return done.stdout.toString();
+  };
+  const write = (name: string, text: string) => writeFileSync(path(name), text);
+  return {
+    folder,
+    path,
+    read: (name) => readFileSync(path(name), "utf8"),
+    write,
+    openssl,
+    attempt: (...args) => {
+      const done = run(args);
+      return { status: done.status, said: `${done.stdout}${done.stderr}` };
+    },
+    request: (name, subject) => {
+      openssl(
+        ...[
+          "req",
+          "-new",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:P-256",
+          "-nodes",
+          "-utf8",
+        ],
+        ...["-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject],
+      );
+    },
+    sign: (name, ...more) => {
+      openssl(
+        "ca",
+        "-batch",
+        "-config",
+        "openssl.cnf",
+        "-in",
+        `${name}.csr`,
+        "-out",
+        `${name}.crt`,
+        ...more,
+      );
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Runs a `countersign` command line in this process; gives its exit code and all that it says. */
+export async function countersign(...args: string[]): Promise<{ status: number; said: string }> {
+  let said = "";
+  const take = (...parts: unknown[]) => {
+    said += `${parts.join(" ")}\n`;
+  };
+  const { log, error } = console;
+  Object.assign(console, { log: take, error: take });
+  try {
+    const status = await main(args);
+    return { status, said };
+  } finally {
+    Object.assign(console, { log, error });
+  }
+}
