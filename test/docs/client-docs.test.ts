@@ -1,0 +1,157 @@
+/**
+ * Executes the pages for clients: every fenced `sh` block, in its order, in one shell session of a
+ * temporary folder, against a real authority. Real are countersign, node, curl, openssl and nginx;
+ * what needs a host or a cluster of its own (sudo, systemctl, kubectl) is a stand-in that checks
+ * what it is given: the unit files with systemd's own verifier, the manifests with a schema.
+ */
+
+import { spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { freePort, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { isThere, repository } from "../helpers/processes.ts";
+
+let authority: TestAuthority;
+let folder: string;
+beforeAll(async () => {
+  authority = await startAuthority();
+  folder = mkdtempSync(join(tmpdir(), "countersign-docs-"));
+  const put = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    chmodSync(join(folder, name), 0o755);
+  };
+  mkdirSync(join(folder, "bin"));
+  const node = `"${process.execPath}" --conditions=countersign-source`;
+  put("bin/countersign", `#!/bin/sh\nexec ${node} "${join(repository, "src/cli/main.ts")}" "$@"\n`);
+  put("bin/node", `#!/bin/sh\nexec ${node} "$@"\n`);
+  put("bin/sudo", '#!/bin/sh\nexec "$@"\n');
+  // Into a folder of the test instead of /etc.
+  put(
+    "bin/install",
+    `#!/bin/sh\nfor last; do :; done\ntest "$last" = /etc/systemd/system/ || exit 1\nshift 2\nmkdir -p "${folder}/units"\nwhile [ $# -gt 1 ]; do cp "$1" "${folder}/units/" || exit 1; shift; done\n`,
+  );
+  // enable --now NAME@INSTANCE.KIND: the unit must have been installed.
+  put(
+    "bin/systemctl",
+    `#!/bin/sh\ntest "$1 $2" = "enable --now" && test -f "${folder}/units/$(echo "$3" | sed 's/@[^.]*/@/')"\n`,
+  );
+  put(
+    "bin/kubectl",
+    `#!/bin/sh\ncase "$1 $2" in\n"apply -f") test -f "$3" ;;\n"get --raw") echo '{"keys":[]}' ;;\n"create configmap") test -f "\${4##*=}" ;;\n*) exit 1 ;;\nesac\n`,
+  );
+});
+afterAll(async () => {
+  await authority.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function blocksOf(page: string): string[] {
+  const text = readFileSync(join(repository, "docs", page), "utf8");
+  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? "");
+}
+
+const pages = [
+  "mtls-in-five-minutes.md",
+  "enrol-a-service.md",
+  "renew-for-ever.md",
+  "kubernetes.md",
+];
+
+describe.each(pages)("docs/%s", (page) => {
+  const needsNginx = readFileSync(join(repository, "docs", page), "utf8").includes("nginx -p");
+
+  test.skipIf(needsNginx && !isThere("nginx"))(
+    "says only what works: every command of it succeeds",
+    { timeout: 120_000 },
+    async () => {
+      const work = join(folder, page);
+      mkdirSync(join(work, "node_modules"), { recursive: true });
+      mkdirSync(join(work, "logs"));
+      symlinkSync(authority.folder, join(work, "data"));
+      symlinkSync(join(repository, "examples"), join(work, "examples"));
+      symlinkSync(repository, join(work, "node_modules/countersign"));
+      const ports: Record<string, string> = {
+        8443: String(authority.port),
+        9443: String(await freePort()),
+        9444: String(await freePort()),
+      };
+      const blocks = blocksOf(page);
+      expect(blocks.length).toBeGreaterThan(2);
+      const script = blocks
+        .map((block, n) => `echo "--- block ${n + 1}"\n${block}`)
+        .join("\n")
+        .replace(/localhost:8443|\b944[34]\b|\b9443\b/g, (found) =>
+          found.startsWith("localhost") ? `localhost:${ports[8443]}` : (ports[found] ?? found),
+        );
+      const ran = await runScript(script, work);
+      expect(ran.status, `${ran.stdout}\n${ran.stderr}`).toBe(0);
+    },
+  );
+
+  test("has no fence of a shell that nobody would execute", () => {
+    const text = readFileSync(join(repository, "docs", page), "utf8");
+    const languages = [...text.matchAll(/^```(\w*)\n/gm)].map(([, language]) => language);
+    expect(languages.filter((one) => !["sh", "yaml", ""].includes(one ?? ""))).toEqual([]);
+  });
+});
+
+/** Not synchronously: the authority answers in this process. */
+function runScript(
+  script: string,
+  cwd: string,
+): Promise<{ status: number | null; stdout: string; stderr: string }> {
+  const path = `${join(folder, "bin")}:${process.env["PATH"]}:/usr/sbin`;
+  const child = spawn("bash", ["-e", "-o", "pipefail", "-c", script], {
+    cwd,
+    env: { ...process.env, PATH: path },
+    timeout: 110_000,
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    stderr += chunk;
+  });
+  return new Promise((resolve) => {
+    child.on("close", (status) => resolve({ status, stdout, stderr }));
+  });
+}
+
+describe("examples/systemd", () => {
+  test.skipIf(!isThere("systemd-analyze"))("holds units that systemd itself finds right", () => {
+    const units = mkdtempSync(join(tmpdir(), "countersign-units-"));
+    onTestFinished(() => rmSync(units, { recursive: true, force: true }));
+    const from = join(repository, "examples/systemd");
+    for (const file of readdirSync(from)) {
+      const text = readFileSync(join(from, file), "utf8");
+      expect(text).not.toMatch(/^\s*\[Install\]\s*$(?![\s\S]*WantedBy)/m);
+      // The verifier wants the program to be there; its place on a host is not ours to check.
+      const instance = file.replace("@.", "@shop.");
+      writeFileSync(
+        join(units, instance),
+        text.replaceAll("/usr/local/bin/countersign", "/bin/true"),
+      );
+    }
+    const ran = spawnSync(
+      "systemd-analyze",
+      ["verify", ...readdirSync(units).map((f) => join(units, f))],
+      {
+        encoding: "utf8",
+      },
+    );
+    const ours = ran.stderr.split("\n").filter((line) => line.includes("countersign"));
+    expect(ours).toEqual([]);
+  });
+});
