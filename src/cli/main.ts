@@ -7,6 +7,7 @@ import { registerBundle } from "./bundle.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
 import { registerEnroll } from "./enroll.ts";
+import { registerExport } from "./export.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { registerImport } from "./import.ts";
 import { registerInit } from "./init.ts";
@@ -27,6 +28,7 @@ export function buildProgram(): Command {
     registerServe,
     registerInit,
     registerImport,
+    registerExport,
     registerToken,
     registerEnroll,
     registerRenew,
