@@ -11,6 +11,8 @@ export interface KnownAuthority {
   /** PEM. */
   readonly root: string;
   readonly timeoutMs?: number;
+  /** Ends every call that is under way. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** RFC 9773 4.2, as read. */
@@ -126,7 +128,7 @@ export async function readSubjectRules(
 const csrHeaders = { "content-type": "application/pkcs10", accept: CHAIN_TYPE };
 
 function target(
-  { url, root, timeoutMs }: KnownAuthority,
+  { url, root, timeoutMs, signal }: KnownAuthority,
   path: string,
   query: Readonly<Record<string, string | undefined>> = {},
 ) {
@@ -134,7 +136,7 @@ function target(
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) address.searchParams.set(name, value);
   }
-  return { url: address, root, ...(timeoutMs !== undefined && { timeoutMs }) };
+  return { url: address, root, signal, ...(timeoutMs !== undefined && { timeoutMs }) };
 }
 
 function readChain(answer: ClientAnswer): { chain: string; notices: string[] } {

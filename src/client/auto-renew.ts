@@ -82,9 +82,11 @@ function usableOnDisk(dir: string): Identity | undefined {
 async function firstStart(options: AutoRenewOptions): Promise<Identity> {
   const { dir, token, url, root, firstStartTimeoutMs = FIRST_START_MS } = options;
   const until = performance.now() + firstStartTimeoutMs;
+  const signal = AbortSignal.timeout(firstStartTimeoutMs);
   for (;;) {
     try {
-      return (await renew({ dir, token, url, root, asked: options, force: true })).identity;
+      const attempt = { dir, token, url, root, asked: options, force: true, signal };
+      return (await renew(attempt)).identity;
     } catch (error) {
       if (!(error instanceof ClientError)) throw error;
       const left = until - performance.now();

@@ -100,12 +100,10 @@ async function obtain(
   options: EnrollOptions,
   { token, claims, url }: { token: string; claims: TokenClaims; url: string },
 ): Promise<{ identity: Identity; notices: readonly string[] }> {
-  const { dir, now = () => new Date() } = options;
-  const root = await learnRoot(url, {
-    root: options.root,
-    sha256: options.rootSha256 ?? (options.root === undefined ? claims.rootSha256 : undefined),
-  });
-  const authority: KnownAuthority = { url, root };
+  const { dir, signal, now = () => new Date() } = options;
+  const sha256 = options.rootSha256 ?? (options.root === undefined ? claims.rootSha256 : undefined);
+  const root = await learnRoot(url, { root: options.root, sha256 }, signal);
+  const authority: KnownAuthority = { url, root, signal };
   const profile = options.profile ?? claims.profile;
   const subject = await chooseSubject(authority, options, claims, profile);
   const subjectAltNames = (options.san ?? claims.names).map(readName);

@@ -21,6 +21,8 @@ export interface ClientRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly timeoutMs?: number;
+  /** Gives up sooner than that. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -29,7 +31,7 @@ const MOST_ANSWER_BYTES = 1024 * 1024;
 
 /** Sends it; throws ClientError `unreachable` or `untrusted`. Any HTTP status is an answer. */
 export function send(call: ClientRequest): Promise<ClientAnswer> {
-  const { url, root, holder, body, timeoutMs = TIMEOUT_MS } = call;
+  const { url, root, holder, body, timeoutMs = TIMEOUT_MS, signal } = call;
   if (url.protocol !== "https:") {
     const message = `${url.origin} is not https: tokens and names travel to it.`;
     return Promise.reject(new ClientError("bad-input", message));
@@ -39,13 +41,16 @@ export function send(call: ClientRequest): Promise<ClientAnswer> {
       method: call.method,
       agent: false,
       minVersion: "TLSv1.2",
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal ? [signal] : [])]),
       // Unverified only to read the root that is then held against a fingerprint (see trust.ts).
-      ...(root === undefined ? { rejectUnauthorized: false } : { ca: root }),
+      // Said also when true: NODE_TLS_REJECT_UNAUTHORIZED must not send a token to a stranger.
+      rejectUnauthorized: root !== undefined,
+      ...(root !== undefined && { ca: root }),
       ...(holder && { cert: holder.certificate, key: holder.key }),
       headers: { "user-agent": "countersign-client", ...call.headers },
     });
-    const fail = (error: Error) => reject(explain(error, url, timeoutMs));
+    const limit = () => (signal?.aborted ? "in the time given" : `within ${timeoutMs / 1000} s`);
+    const fail = (error: Error) => reject(explain(error, url, limit()));
     request.on("error", fail);
     request.on("response", (response) => {
       const chunks: Buffer[] = [];
@@ -72,11 +77,11 @@ export function send(call: ClientRequest): Promise<ClientAnswer> {
 const distrust =
   /^(ERR_TLS_CERT|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|CERT_|ERR_SSL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/;
 
-function explain(error: Error & { code?: unknown }, url: URL, timeoutMs: number): ClientError {
+function explain(error: Error & { code?: unknown }, url: URL, limit: string): ClientError {
   const code = typeof error.code === "string" ? error.code : "";
   const why =
     error.name === "TimeoutError" || error.name === "AbortError"
-      ? `no answer within ${timeoutMs / 1000} s`
+      ? `no answer ${limit}`
       : error.message || code;
   return new ClientError(
     distrust.test(code) ? "untrusted" : "unreachable",

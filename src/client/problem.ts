@@ -68,6 +68,9 @@ export function describeProblem(error: unknown): string {
   return [`${error.code}: ${error.message}`, ...lines, error.cure].join("\n");
 }
 
+/** Whatever stands between here and the authority may say more, and would end the renewals. */
+const LONGEST_RETRY_SECONDS = 86_400;
+
 const PREFIX = "urn:countersign:error:";
 
 /** Rebuilds the refusal from an answer of 4xx or 5xx (RFC 9457); other bodies become `bad-answer`. */
@@ -78,7 +81,7 @@ export function readProblem(answer: {
 }): ClientError {
   const { status } = answer;
   const retryAfter = Number(answer.headers["retry-after"]);
-  const retry = Number.isFinite(retryAfter) && retryAfter >= 0 ? retryAfter : undefined;
+  const retry = retryAfter >= 0 ? Math.min(retryAfter, LONGEST_RETRY_SECONDS) : undefined;
   const body = parseObject(answer.text);
   const type = typeof body["type"] === "string" ? body["type"] : "";
   const code = type.startsWith(PREFIX) ? type.slice(PREFIX.length) : "";

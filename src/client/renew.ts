@@ -34,6 +34,8 @@ export interface RenewOptions {
   readonly window?: RenewalInfo | undefined;
   /** One for all attempts of one renewal: a lost answer is then given again. */
   readonly idempotencyKey?: string | undefined;
+  /** Ends the attempt; it throws as if the authority could not be reached. */
+  readonly signal?: AbortSignal | undefined;
   readonly now?: () => Date;
 }
 
@@ -81,9 +83,13 @@ export function authorityOf({ record, set }: Identity): KnownAuthority {
 }
 
 /** What the authority suggests; undefined when it cannot be had, which is no reason to fail. */
-export async function suggestedWindow(identity: Identity): Promise<RenewalInfo | undefined> {
+export async function suggestedWindow(
+  identity: Identity,
+  signal?: AbortSignal,
+): Promise<RenewalInfo | undefined> {
   try {
-    return await readRenewalInfo(authorityOf(identity), identity.certificate.serial);
+    const authority = { ...authorityOf(identity), signal };
+    return await readRenewalInfo(authority, identity.certificate.serial);
   } catch (error) {
     if (error instanceof ClientError) return undefined;
     throw error;
@@ -91,7 +97,7 @@ export async function suggestedWindow(identity: Identity): Promise<RenewalInfo |
 }
 
 async function dueInstant(held: Identity, options: RenewOptions): Promise<Date> {
-  const window = options.window ?? (await suggestedWindow(held));
+  const window = options.window ?? (await suggestedWindow(held, options.signal));
   return renewalInstant(lifetimeOf(held), window);
 }
 
@@ -116,7 +122,8 @@ async function renewHeld(
   // Within a profile's grace an expired certificate is renewed for a request of its own key.
   const csr = options.rekey || expired ? requestFor(held, expired ? held.key : key) : undefined;
   const { validity } = held.record.asked;
-  const authority = { ...authorityOf(held), ...(options.url && { url: originOf(options.url) }) };
+  const { url, signal } = options;
+  const authority = { ...authorityOf(held), signal, ...(url && { url: originOf(url) }) };
   const answer = await renewCertificate(authority, {
     holder: { certificate: held.set.fullchain, key: held.set.key },
     csr,
@@ -177,6 +184,7 @@ async function enrollAgain(
     token,
     force: true,
     patienceMs: 0,
+    signal: options.signal,
     url: options.url ?? record?.url,
     root: held?.set.root ?? options.root,
     ...(record ? { ...record.asked, keyType: readKeyType(record.keyType) } : options.asked),

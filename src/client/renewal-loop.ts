@@ -74,7 +74,7 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
   notice(options, state);
   const { identity } = state;
   if (identity !== undefined) {
-    await askForWindow(state, identity, now);
+    await askForWindow(options, state, identity, now);
     const due = renewalInstant(lifetimeOf(identity), state.window);
     options.onPlan(due);
     if (due > now()) {
@@ -83,7 +83,9 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
       return new Date(Math.min(due.getTime(), state.askAt.getTime(), soon));
     }
   }
-  const { dir, token, url, root, rekey, asked } = options;
+  // Told to stop while it asked for the window: nothing new is begun.
+  if (options.signal.aborted) return now();
+  const { dir, token, url, root, rekey, asked, signal } = options;
   const { idempotencyKey } = state;
   const renewal = await renew({
     dir,
@@ -94,6 +96,7 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
     asked,
     force: true,
     idempotencyKey,
+    signal,
     now,
   });
   if (renewal.outcome !== "not-due") adopt(options, state, renewal.identity, renewal.outcome);
@@ -129,9 +132,14 @@ function adopt(
   options.onChange(identity, how);
 }
 
-async function askForWindow(state: State, identity: Identity, now: () => Date): Promise<void> {
+async function askForWindow(
+  { signal }: LoopOptions,
+  state: State,
+  identity: Identity,
+  now: () => Date,
+): Promise<void> {
   if (state.askAt > now()) return;
-  const window = await suggestedWindow(identity);
+  const window = await suggestedWindow(identity, signal);
   // When it cannot be had, what it said before still counts.
   state.window = window ?? state.window;
   const { least, most } = ASK_AGAIN_SECONDS;

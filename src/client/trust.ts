@@ -22,7 +22,11 @@ export interface RootKnowledge {
 }
 
 /** The root (PEM) to trust. Throws ClientError `untrusted` when the fingerprint does not match. */
-export async function learnRoot(url: string, known: RootKnowledge): Promise<string> {
+export async function learnRoot(
+  url: string,
+  known: RootKnowledge,
+  signal?: AbortSignal,
+): Promise<string> {
   if (known.root !== undefined) return singleRoot(known.root, known.sha256);
   if (known.sha256 === undefined) {
     throw new ClientError(
@@ -31,7 +35,7 @@ export async function learnRoot(url: string, known: RootKnowledge): Promise<stri
     );
   }
   const target = new URL("/v1/ca/root", url);
-  const answer = await send({ method: "GET", url: target, root: undefined });
+  const answer = await send({ method: "GET", url: target, root: undefined, signal });
   if (answer.status !== 200) throw readProblem(answer);
   return singleRoot(answer.text, known.sha256);
 }
