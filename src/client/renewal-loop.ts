@@ -78,8 +78,7 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
     const due = renewalInstant(lifetimeOf(identity), state.window);
     options.onPlan(due);
     if (due > now()) {
-      // At least every minute, so that a certificate which another process renewed is found.
-      const soon = now().getTime() + LONGEST_TIMER_MS;
+      const soon = now().getTime() + lookAgainMs(identity);
       return new Date(Math.min(due.getTime(), state.askAt.getTime(), soon));
     }
   }
@@ -101,6 +100,12 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
   });
   if (renewal.outcome !== "not-due") adopt(options, state, renewal.identity, renewal.outcome);
   return now();
+}
+
+/** So that a certificate which another process renewed is found: each minute, or a tenth of the life. */
+function lookAgainMs({ certificate: { notBefore, notAfter } }: Identity): number {
+  const tenth = (notAfter.getTime() - notBefore.getTime()) / 10;
+  return Math.max(1000, Math.min(LONGEST_TIMER_MS, tenth));
 }
 
 /** A certificate that came into the folder without us counts as well. */

@@ -80,6 +80,8 @@ export interface StartOptions {
   /** Merged into countersign.yaml before the start. */
   readonly config?: (yaml: Yaml) => void;
   readonly clock?: () => Date;
+  /** Puts more files into the data folder before the start. */
+  readonly beforeStart?: (folder: string) => void;
   readonly initialise?: Partial<Parameters<typeof initialise>[0]>;
 }
 
@@ -101,6 +103,7 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
   yaml["listen"].host = "127.0.0.1";
   options.config?.(yaml);
   writeFileSync(file, stringify(yaml));
+  options.beforeStart?.(folder);
   let log = "";
   const sink = {
     write: (line: string) => {

@@ -151,7 +151,7 @@ describe("countersign renew", () => {
 });
 
 describe("countersign renew --daemon", () => {
-  test("enrols into an empty folder, renews, runs the command until it works, and reports", {
+  test("renews again and again, runs the command until it works, and reports", {
     timeout: 40_000,
   }, async () => {
     const dir = identityFolder();
@@ -186,6 +186,17 @@ describe("countersign renew --daemon", () => {
     opensslAccepts(dir);
     await daemon.stop();
     expect(daemon.child.exitCode).toBe(0);
+  });
+
+  test("enrols into an empty folder, once the token is there", async () => {
+    const dir = identityFolder();
+    const token = `${dir}.token`;
+    const flags = ["--url", authority.url, "--token-file", token];
+    const daemon = startCountersign(["renew", "--daemon", "--dir", dir, ...flags]);
+    await until(() => daemon.text().includes("no-credential"), 10, daemon.text);
+    writeFileSync(token, await authority.mint(terms));
+    await until(() => daemon.text().includes("enrolled: certificate"), 10, daemon.text);
+    opensslAccepts(dir);
   });
 
   test("enrols again when its certificate was revoked, with the token in the recorded file", {

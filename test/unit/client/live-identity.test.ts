@@ -86,6 +86,22 @@ describe("a live identity", () => {
     },
   );
 
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "an agent does not resume a %s session that speaks for the old certificate",
+    async (maxVersion) => {
+      // A server of its own: one that changes its certificate forgets its sessions anyway.
+      const { port } = await startEcho(await live(), { maxVersion });
+      const identity = await live();
+      for (const agent of [new HttpsAgent({ ...identity.tls }), identity.agent()]) {
+        identity.adopt(first);
+        expect(await get(port, agent)).toBe(first.certificate.serial);
+        identity.adopt(second);
+        expect(await get(port, agent)).toBe(second.certificate.serial);
+        agent.destroy();
+      }
+    },
+  );
+
   test("undici's Agent made from its options long ago connects with the new one", async () => {
     const identity = await live();
     const { port } = await startEcho(identity);
