@@ -31,6 +31,7 @@ export interface OpensslFolder {
 export interface ReadOptions {
   readonly config: string;
   readonly caSection: string | undefined;
+  readonly policy: string | undefined;
   readonly extensionFiles: readonly string[];
   readonly chain: string | undefined;
   /** Gives the passphrase of an encrypted key. */
@@ -59,7 +60,11 @@ export async function readOpensslFolder(
   };
   const config = readConfigFile(options.config, find, faults);
   if (config === undefined) return undefined;
-  const read = readCaSettings(config, options.caSection, options.config);
+  const read = readCaSettings(
+    config,
+    { section: options.caSection, policy: options.policy },
+    options.config,
+  );
   if (!read.ok) {
     for (const one of read.refusal.violations ?? []) faults.say(one.message);
     return undefined;

@@ -46,6 +46,7 @@ interface ImportFlags {
   readonly data: string;
   readonly config: string;
   readonly caSection?: string;
+  readonly policy?: string;
   readonly dryRun?: boolean;
   readonly passphraseFile?: string;
   readonly extfile: readonly string[];
@@ -73,6 +74,7 @@ export function registerImport(program: Command): void {
         .env("COUNTERSIGN_DATA"),
     )
     .option("--ca-section <name>", "section of the CA instead of default_ca")
+    .option("--policy <name>", "section of the policy instead of the CA's own")
     .option("--dry-run", "tell what would be done, and write nothing")
     .option(
       "--passphrase-file <file>",
@@ -127,6 +129,7 @@ async function prepare(flags: ImportFlags, telling: Telling, now: Date): Promise
     {
       config: flags.config,
       caSection: flags.caSection,
+      policy: flags.policy,
       extensionFiles: flags.extfile,
       chain: flags.chain,
       passphrase: async (file) => {

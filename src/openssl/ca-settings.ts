@@ -49,16 +49,22 @@ const withoutBearing: ReadonlySet<string> = new Set([
   ...["string_mask", "utf8", "msie_hack", "crl_extensions", "oid_file", "oid_section"],
 ]);
 
+/** What the flags of `openssl ca` choose: `-name` and `-policy`. */
+export interface CaChoice {
+  readonly section?: string | undefined;
+  readonly policy?: string | undefined;
+}
+
 /**
- * Reads the section of a CA: the one named, else `default_ca` of the section `ca`. Refuses with
+ * Reads the section of a CA: the one chosen, else `default_ca` of the section `ca`. Refuses with
  * every problem, each with file and line.
  */
 export function readCaSettings(
   config: OpensslConfig,
-  wanted: string | undefined,
+  choice: CaChoice,
   file: string,
 ): Outcome<CaSettings> {
-  const section = wanted ?? config.get("ca", "default_ca")?.value;
+  const section = choice.section ?? config.get("ca", "default_ca")?.value;
   const problems: Violation[] = [];
   const say = (at: { file: string; line?: number }, got: string, want: string) => {
     const place = at.line === undefined ? at.file : `${at.file}, line ${at.line}`;
@@ -94,7 +100,9 @@ export function readCaSettings(
     const entry = get(key);
     return entry === undefined ? otherwise : /^[yYtT1]/.test(entry.value);
   };
-  const policySection = need("policy");
+  const policySection =
+    choice.policy === undefined ? need("policy") : { value: choice.policy, file, line: 0 };
+  read.add("policy");
   const [days, hours] = [count("default_crl_days"), count("default_crl_hours")];
   const copy = get("copy_extensions");
   if (copy !== undefined && !/^(none|copy|copyall)$/.test(copy.value)) {

@@ -6,91 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { main } from "../../src/cli/main.ts";
 
+/** The files of the walkthrough, as they stand beside its page. */
+export const examples = join(import.meta.dirname, "../../examples/openssl-ca");
+
 export const caSubject =
   "/C=IN/ST=Karnataka/L=Bengaluru/O=Example/CN=Example CA/emailAddress=ca@example.test";
-
-export const opensslCnf = `# The configuration of the walkthrough.
-[ ca ]
-default_ca = CA_default
-
-[ CA_default ]
-dir              = .
-certs            = $dir/certs
-crl_dir          = $dir/crl
-new_certs_dir    = $dir/newcerts
-database         = $dir/index.txt
-serial           = $dir/serial
-crlnumber        = $dir/crlnumber
-private_key      = $dir/private/cakey.pem
-certificate      = $dir/cacert.pem
-default_md       = sha256
-name_opt         = ca_default
-cert_opt         = ca_default
-default_days     = 375
-default_crl_days = 30
-preserve         = no
-policy           = policy_match
-x509_extensions  = client_cert
-crl_extensions   = crl_ext
-
-[ policy_match ]
-countryName            = match
-stateOrProvinceName    = match
-organizationName       = match
-organizationalUnitName = optional
-commonName             = supplied
-emailAddress           = optional
-
-[ policy_anything ]
-countryName            = optional
-stateOrProvinceName    = optional
-localityName           = optional
-organizationName       = optional
-organizationalUnitName = optional
-commonName             = supplied
-emailAddress           = optional
-
-[ req ]
-distinguished_name = req_dn
-[ req_dn ]
-
-[ v3_ca ]
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid:always,issuer
-basicConstraints = critical, CA:true
-keyUsage = critical, cRLSign, keyCertSign
-
-[ crl_ext ]
-authorityKeyIdentifier = keyid:always
-
-[ client_cert ]
-basicConstraints = CA:FALSE
-nsCertType = client, email
-nsComment = "OpenSSL Generated Client Certificate"
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid,issuer
-keyUsage = critical, nonRepudiation, digitalSignature, keyEncipherment
-extendedKeyUsage = clientAuth, emailProtection
-`;
-
-export const serverExtensions = `basicConstraints = CA:FALSE
-nsCertType = server
-nsComment = "OpenSSL Generated Server Certificate"
-subjectKeyIdentifier = hash
-keyUsage = critical, digitalSignature, keyEncipherment
-extendedKeyUsage = serverAuth
-subjectAltName = @alt_names
-[alt_names]
-IP.1 = 127.0.0.1
-IP.2 = 10.0.0.9
-DNS.1 = server.example.test
-`;
-
-export const bothExtensions = `basicConstraints = CA:FALSE
-keyUsage = critical, digitalSignature
-extendedKeyUsage = clientAuth, serverAuth
-subjectAltName = DNS:both.example.test
-`;
 
 export interface OpensslCa {
   readonly folder: string;
@@ -115,9 +35,10 @@ export function makeOpensslCa(
   const folder = mkdtempSync(join(tmpdir(), "openssl-ca-"));
   const ca = openFolder(folder);
   for (const name of ["certs", "crl", "newcerts", "private"]) mkdirSync(ca.path(name));
-  ca.write("openssl.cnf", opensslCnf + moreConfig);
-  ca.write("server.ext", serverExtensions);
-  ca.write("both.ext", bothExtensions);
+  for (const name of ["openssl.cnf", "server.ext", "both.ext"]) {
+    const more = name === "openssl.cnf" ? moreConfig : "";
+    ca.write(name, readFileSync(join(examples, name), "utf8") + more);
+  }
   ca.write("index.txt", "");
   ca.write("serial", "1000\n");
   ca.write("crlnumber", "1000\n");
