@@ -1,0 +1,230 @@
+/**
+ * The whole service over HTTPS keep-alive: one-time token, policy, self-check, durable store; and
+ * renewals over mutual TLS. The server runs as a process of its own; its CPU is read from the system.
+ * The floor (bare `node:crypto`) is measured in the same run.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
+import { readCompiledConfig } from "../src/cli/options.ts";
+import { openTokenKey } from "../src/server/open-authority.ts";
+import { parseCertificateChain } from "../src/x509/certificate.ts";
+import { encodeRequest } from "../src/x509/csr.ts";
+import { makeName } from "../src/x509/name.ts";
+import { measure, percentile, printJson, printTable } from "./figures.ts";
+
+const CONNECTIONS = 16;
+const ISSUANCES = Number(process.env["BENCH_ISSUANCES"] ?? 4000);
+const CLOCK_TICKS_PER_SECOND = 100;
+
+interface Load {
+  readonly "certificates/s": number;
+  readonly "server CPU µs": number;
+  readonly "p50 ms": number;
+  readonly "p99 ms": number;
+}
+
+const folder = join(mkdtempSync(join(tmpdir(), "bench-service-")), "data");
+const port = 20_000 + Math.floor(Math.random() * 20_000);
+await initialise({ ...initialiseDefaults, folder, port, httpPort: port + 1 });
+const server = await startServer();
+try {
+  const root = readFileSync(join(folder, "root.crt"), "utf8");
+  const requests = await prepareRequests(ISSUANCES);
+  const agent = () => new Agent({ keepAlive: true, maxSockets: CONNECTIONS, ca: root });
+  await run("warm-up", requests.splice(0, 300), agent());
+  const issuing = await run("token", requests, agent());
+  const certificate = await enrol(agent());
+  const holder = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, ca: root, ...certificate });
+  const renewals = Array.from({ length: ISSUANCES }, () => ({ path: "/v1/certificates/renew" }));
+  await run("warm-up", renewals.slice(0, 200), holder);
+  const renewing = await run("renew", renewals, holder);
+  const floor = await measure("floor", bareCrypto());
+  printTable([
+    {
+      load: "issue by token",
+      ...issuing,
+      "× floor CPU": issuing["server CPU µs"] / floor.cpuMicros,
+    },
+    {
+      load: "renew over mTLS",
+      ...renewing,
+      "× floor CPU": renewing["server CPU µs"] / floor.cpuMicros,
+    },
+    {
+      load: "floor (bare node:crypto)",
+      "certificates/s": floor.perSecond,
+      "server CPU µs": floor.cpuMicros,
+      "p50 ms": 0,
+      "p99 ms": 0,
+      "× floor CPU": 1,
+    },
+  ]);
+  printJson({
+    bench: "service",
+    connections: CONNECTIONS,
+    issuing,
+    renewing,
+    floor,
+    timesFloorCpu: issuing["server CPU µs"] / floor.cpuMicros,
+    renewalTimesFloorCpu: renewing["server CPU µs"] / floor.cpuMicros,
+  });
+} finally {
+  server.kill("SIGTERM");
+  await new Promise((resolve) => server.on("exit", resolve));
+  rmSync(join(folder, ".."), { recursive: true, force: true });
+}
+
+interface Prepared {
+  readonly path: string;
+  readonly token?: string;
+  readonly body?: Uint8Array;
+}
+
+async function startServer(): Promise<ChildProcess> {
+  const main = new URL("../src/cli/main.ts", import.meta.url).pathname;
+  const child = spawn(
+    process.execPath,
+    [
+      ...(process.env["BENCH_NODE_ARGS"]?.split(" ") ?? []),
+      main,
+      "serve",
+      "--data",
+      folder,
+      "--set",
+      "limits.enabled=false",
+      "--set",
+      "log.level=error",
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  await new Promise<void>((resolve) =>
+    child.stdout?.on("data", (text) => String(text).includes("openssl verify") && resolve()),
+  );
+  return child;
+}
+
+async function prepareRequests(count: number): Promise<Prepared[]> {
+  const config = readCompiledConfig({ data: folder, set: {} });
+  const root = parseCertificateChain(readFileSync(config.rootCertificate, "utf8"));
+  if (!root.ok || !root.value[0]) throw new Error("no root");
+  const key = await openTokenKey(config, root.value[0].sha256);
+  const prepared: Prepared[] = [];
+  for (let i = 0; i < count + 300; i++) {
+    const minted = await key.mint(
+      {
+        profile: "peer",
+        commonName: `service-${i}`,
+        names: [{ kind: "dns", value: `service-${i}.example.test` }],
+        ttlSeconds: 3600,
+      },
+      new Date(),
+    );
+    if (!minted.ok) throw new Error(minted.refusal.detail);
+    prepared.push({ path: "/v1/certificates", token: minted.value.token, body: csrFor(i).csr });
+  }
+  return prepared;
+}
+
+function csrFor(number: number) {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const csr = encodeRequest({
+    subject: makeName([
+      { type: "C", value: "IN" },
+      { type: "ST", value: "Karnataka" },
+      { type: "O", value: "Example" },
+      { type: "CN", value: `service-${number}` },
+    ]),
+    subjectAltNames: [{ kind: "dns", value: `service-${number}.example.test` }],
+    privateKey,
+  });
+  return { csr, privateKey };
+}
+
+async function enrol(agent: Agent): Promise<{ cert: string; key: string }> {
+  const [one] = await prepareRequests(1);
+  const { csr, privateKey } = csrFor(0);
+  const { text } = await send({ ...one, path: "/v1/certificates", body: csr }, agent);
+  return { cert: text, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
+}
+
+async function run(name: string, prepared: readonly Prepared[], agent: Agent): Promise<Load> {
+  const latencies: number[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let mine = next++; mine < prepared.length; mine = next++) {
+      const begin = performance.now();
+      const { status, text } = await send(prepared[mine] as Prepared, agent);
+      if (status !== 201) throw new Error(`${name}: ${status} ${text}`);
+      latencies.push(performance.now() - begin);
+    }
+  };
+  const cpu = cpuMicros(server.pid);
+  const begin = performance.now();
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
+  const seconds = (performance.now() - begin) / 1000;
+  latencies.sort((a, b) => a - b);
+  return {
+    "certificates/s": prepared.length / seconds,
+    "server CPU µs": (cpuMicros(server.pid) - cpu) / prepared.length,
+    "p50 ms": percentile(latencies, 0.5),
+    "p99 ms": percentile(latencies, 0.99),
+  };
+}
+
+function send(
+  { path, token, body }: Prepared,
+  agent: Agent,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        agent,
+        host: "localhost",
+        port,
+        path,
+        method: "POST",
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined
+            ? { "content-type": "application/pkcs10", "content-length": body.length }
+            : { "content-length": 0 }),
+        },
+      },
+      (answer) => {
+        let text = "";
+        answer.setEncoding("latin1");
+        answer.on("data", (chunk) => {
+          text += chunk;
+        });
+        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, text }));
+      },
+    );
+    call.on("error", reject);
+    call.end(body);
+  });
+}
+
+/** User and system time of a process and all its threads. */
+function cpuMicros(pid: number | undefined): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / CLOCK_TICKS_PER_SECOND;
+}
+
+function bareCrypto(): () => Buffer {
+  const leaf = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const issuer = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const payload = randomBytes(600);
+  const signature = sign("sha256", payload, leaf.privateKey);
+  const spki = leaf.publicKey.export({ type: "spki", format: "der" });
+  return () => {
+    const key = createPublicKey({ key: spki, format: "der", type: "spki" });
+    if (!verify("sha256", payload, key, signature)) throw new Error("floor");
+    return sign("sha256", payload, issuer.privateKey);
+  };
+}
