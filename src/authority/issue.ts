@@ -1,10 +1,9 @@
 /**
  * The hot path: one certificate, from a request to durable. There is no other way to a signature.
  *
- *  1 proof of possession  2 what the credential gave before  3 policy  4 template and signature
- *  5 self-check  6 durable  7 answered
+ *  1 policy  2 template and signature  3 self-check  4 durable, once per credential  5 answered
  *
- * We sign (4) before we store (6): the signature does not leave this function before the commit,
+ * We sign (2) before we store (4): the signature does not leave this function before the commit,
  * so a certificate that nobody recorded cannot exist outside (test/faults/).
  */
 
@@ -79,11 +78,12 @@ export interface Issued {
  * no certificate has left this process.
  */
 export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<Issued>> {
-  const earlier = await findEarlier(parts.store, input.spends);
-  if (earlier !== undefined) return replay(parts.store, earlier, input);
-
   const verdict = await judge(parts, input);
-  if (!verdict.ok) return verdict;
+  if (!verdict.ok) {
+    // What a credential gave earlier it gives again, also when today's policy says no.
+    const earlier = await findEarlier(parts.store, input.spends);
+    return earlier === undefined ? verdict : replay(parts.store, earlier, input);
+  }
 
   const plan = redeem(verdict.value);
   const serial = drawSerial();
@@ -156,7 +156,10 @@ export async function judge(
   input: Pick<IssueInput, "request" | "grant" | "profile" | "validity" | "now">,
 ): Promise<Outcome<Accepted>> {
   const { request, grant } = input;
-  const holders = await parts.store.findByKey(request.publicKey.spkiSha256, 10);
+  const { spkiSha256 } = request.publicKey;
+  // The key that is held is renewed under the identity that holds it: nobody else to ask for.
+  const renewed = grant.heldSpkiSha256 === spkiSha256;
+  const holders = renewed ? [] : await parts.store.findByKey(spkiSha256, 10);
   const others = holders.filter((held) => !sameIdentity(held, request, grant));
   const verdict = decide({
     request,
