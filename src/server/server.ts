@@ -13,6 +13,7 @@ import { refused } from "../refusal.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
 import { docsRoutes } from "./docs/docs.ts";
 import { limitRequests } from "./limits.ts";
+import { countRequests, metricsRoute } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
 import { refusalOf, sendProblem } from "./problem.ts";
 import { auditRoutes } from "./rest/audit.ts";
@@ -63,6 +64,8 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
   requireCallers(app, authority);
   await limitRequests(app, config.rates);
+  const registry = countRequests(app, authority);
+  app.decorate("metricsRegistry", registry);
   readCsrBodies(app);
 
   certificateRoutes(app, authority, config.indexReaders);
@@ -72,6 +75,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   tokenRoutes(app, authority);
   auditRoutes(app, authority);
   healthRoutes(app, authorityChecks(authority));
+  metricsRoute(app, registry, "operator");
   await docsRoutes(app);
   return app;
 }

@@ -8,8 +8,10 @@ import { pino } from "pino";
 import type { Authority } from "../authority/authority.ts";
 import type { Issuer } from "../authority/issuer.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import type { Store } from "../store/store.ts";
 import type { GeneralName } from "../x509/general-name.ts";
 import { attributesOf, findAttributeType } from "../x509/name.ts";
+import { listenForMetrics } from "./metrics.ts";
 import { checkProfiles, openAuthority } from "./open-authority.ts";
 import {
   type OwnCertificateOptions,
@@ -33,6 +35,7 @@ export interface RunningService {
   readonly authority: Authority;
   readonly issuer: Issuer;
   readonly app: FastifyInstance;
+  readonly store: Store;
   readonly log: FastifyBaseLogger;
   readonly address: AddressInfo;
   readonly plainAddress: AddressInfo | undefined;
@@ -77,6 +80,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await app.ready();
     await app.listen({ host: config.listeners.tls.host, port: config.listeners.tls.port });
     const tls = app.server as unknown as TlsServer;
+    const { metrics: metricsListener } = config.listeners;
+    const metrics =
+      metricsListener && (await listenForMetrics(app.metricsRegistry, metricsListener));
 
     const renewOwnCertificate = async () => {
       ({ identity, certificate } = await obtainOwnCertificate(own, { force: true }));
@@ -93,6 +99,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       authority,
       issuer,
       app,
+      store,
       log,
       address: app.server.address() as AddressInfo,
       plainAddress: undefined,
@@ -106,7 +113,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       stop: async () => {
         timer.stop();
         const forced = setTimeout(() => tls.closeAllConnections(), STOP_WITHIN_MS);
-        await app.close();
+        await Promise.all([app.close(), metrics?.close()]);
         clearTimeout(forced);
         await store.close();
       },

@@ -1,0 +1,88 @@
+/** Prometheus metrics: of the process, of requests by route and status, of what expires next. */
+
+import Fastify, { type FastifyInstance } from "fastify";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Authority } from "../authority/authority.ts";
+
+declare module "fastify" {
+  interface FastifyInstance {
+    metricsRegistry: Registry;
+  }
+}
+
+/** Upper bounds in seconds: a lone issuance takes milliseconds, a full export minutes. */
+const DURATION_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
+
+/** Counts every request of `app`; gives the registry that a metrics route prints. */
+export function countRequests(app: FastifyInstance, authority: Authority): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Counter({
+    name: "countersign_requests_total",
+    help: "Requests by method, route and status.",
+    labelNames: ["method", "route", "status"],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: "countersign_request_duration_seconds",
+    help: "Time from the first byte of a request to the last of its answer.",
+    labelNames: ["route"],
+    buckets: DURATION_BUCKETS,
+    registers: [registry],
+  });
+  new Gauge({
+    name: "countersign_ca_expiry_timestamp_seconds",
+    help: "End of validity of the CA certificates.",
+    labelNames: ["certificate"],
+    registers: [registry],
+    collect() {
+      const { certificate, root } = authority.issuer;
+      this.set({ certificate: "issuing" }, certificate.notAfter.getTime() / 1000);
+      this.set({ certificate: "root" }, root.notAfter.getTime() / 1000);
+    },
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    // The pattern, not the address: addresses have no bound.
+    const route = request.routeOptions.url ?? "unmatched";
+    requests.inc({ method: request.method, route, status: reply.statusCode });
+    duration.observe({ route }, reply.elapsedTime / 1000);
+  });
+  return registry;
+}
+
+/** A listener for metrics alone, plain HTTP; gives the way to close it. */
+export async function listenForMetrics(
+  registry: Registry,
+  listener: { readonly host: string; readonly port: number },
+): Promise<FastifyInstance> {
+  const app = Fastify({ logger: false });
+  metricsRoute(app, registry, "public");
+  await app.listen(listener);
+  return app;
+}
+
+/** `GET /metrics`. Over TLS it is for operators; on a listener of its own it asks for nothing. */
+export function metricsRoute(
+  app: FastifyInstance,
+  registry: Registry,
+  caller: "operator" | "public",
+): void {
+  app.get(
+    "/metrics",
+    {
+      config: { caller },
+      schema: {
+        operationId: "metrics",
+        tags: ["health"],
+        summary: "Prometheus metrics",
+        response: {
+          200: {
+            description: "Text exposition format.",
+            content: { "text/plain": { schema: { type: "string" } } },
+          },
+        },
+      },
+    },
+    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
+  );
+}
