@@ -62,6 +62,7 @@ class Shelf<T> {
     try {
       return (await this.#fetchOnce(key, fetch, now)).value;
     } catch (error) {
+      if (this.#failed.size >= MOST_ENTRIES) this.#failed.clear();
       this.#failed.set(key, { at: now, error: error as Error });
       if (usable !== undefined) return usable.value;
       throw error;
