@@ -21,7 +21,7 @@ import { type Holder, newKey, pemOf } from "../../helpers/authority.ts";
 let folder: string;
 let publisher: ReturnType<typeof createHttpServer>;
 let base: string;
-let published: { crl?: Buffer | undefined; ocsp?: boolean };
+let published: { crl?: Buffer | undefined; ocsp?: "issuing" | "forged" };
 let asked: string[];
 
 const openssl = (...args: string[]) =>
@@ -182,7 +182,7 @@ function makeCrl(...more: string[]): Buffer {
 async function publish(request: IncomingMessage): Promise<Buffer | undefined> {
   asked.push(request.url ?? "");
   if (request.url === "/crl") return published.crl;
-  if (published.ocsp !== true) return undefined;
+  if (published.ocsp === undefined) return undefined;
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   writeFileSync(join(folder, "ocsp.req"), Buffer.concat(chunks));
@@ -191,9 +191,9 @@ async function publish(request: IncomingMessage): Promise<Buffer | undefined> {
     "-index",
     "index.txt",
     "-rsigner",
-    "issuing.pem",
+    `${published.ocsp}.pem`,
     "-rkey",
-    "issuing.key",
+    `${published.ocsp}.key`,
     "-CA",
     "issuing.pem",
     "-reqin",
@@ -370,7 +370,7 @@ describe("revocation", () => {
   test("is read from the sources that the certificate names: OCSP first, then the CRL", async () => {
     const { port } = await guarded({ crl: undefined as never, ocsp: undefined as never });
     const peer = makeLeaf("named");
-    published = { crl: makeCrl(), ocsp: true };
+    published = { crl: makeCrl(), ocsp: "issuing" };
     const connection = await open(port, peer);
     expect(await connection.ask()).toBe("good");
     expect(asked).toEqual(["/ocsp"]);
@@ -386,7 +386,14 @@ describe("revocation", () => {
   test.each([
     ["cannot be had", () => undefined],
     ["is garbage", () => Buffer.from("no list")],
-    ["is signed by another CA", () => foreignCrl()],
+    ["is another CA's", () => foreignCrl("stranger")],
+    [
+      "is in the issuer's name, signed by another key",
+      () => {
+        forgedIssuing();
+        return foreignCrl("forged");
+      },
+    ],
     [
       "is over",
       () => makeCrl("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200102000000Z"),
@@ -404,6 +411,14 @@ describe("revocation", () => {
     const lenient = await guarded({ whenUnknown: "allow" });
     expect(await (await open(lenient.port, peer)).ask()).toBe("unknown");
     expect(lenient.verdicts[0]?.allowed).toBe(true);
+  });
+
+  test("an OCSP answer that another key signed in the issuer's name proves nothing", async () => {
+    const { port } = await guarded({ crl: false, ocsp: undefined as never });
+    const peer = makeLeaf("named");
+    forgedIssuing();
+    published = { ocsp: "forged" };
+    expect(await (await open(port, peer)).ask()).toBe("unknown");
   });
 
   test("whenUnknown never lets in what is expired, revoked or without a certificate", async () => {
@@ -512,18 +527,8 @@ function forgedIssuing(): string {
   return read("forged.pem");
 }
 
-function foreignCrl(): Buffer {
-  openssl(
-    "ca",
-    "-config",
-    "ca.cnf",
-    "-gencrl",
-    "-cert",
-    "stranger.pem",
-    "-keyfile",
-    "stranger.key",
-    "-out",
-    "foreign.pem",
-  );
+function foreignCrl(by: "stranger" | "forged"): Buffer {
+  const signer = ["-cert", `${by}.pem`, "-keyfile", `${by}.key`];
+  openssl("ca", "-config", "ca.cnf", "-gencrl", ...signer, "-out", "foreign.pem");
   return openssl("crl", "-in", "foreign.pem", "-outform", "DER");
 }
