@@ -1,6 +1,15 @@
-import { resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { type IssuerKeyType, inspectFolder, keyTypes } from "../authority/create.ts";
+import {
+  authorityFiles,
+  type IssuerKeyType,
+  inspectFolder,
+  keyTypes,
+} from "../authority/create.ts";
+import { requestFile } from "../authority/create-under.ts";
+import { readPrivateKey } from "../authority/signer/key-file.ts";
+import { parseCertificateChain } from "../x509/certificate.ts";
 import type { GeneralName } from "../x509/general-name.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { configFile, initialise, initialiseDefaults } from "./initialise.ts";
@@ -18,6 +27,9 @@ interface InitFlags {
   readonly httpPort: number;
   readonly passphraseFile?: string;
   readonly rootKeyOut?: string;
+  readonly under?: string;
+  readonly underKey?: string;
+  readonly underPassphraseFile?: string;
 }
 
 const DAY_SECONDS = 86_400;
@@ -51,12 +63,17 @@ export function registerInit(program: Command): void {
     .option("--http-port <number>", "port of the plain listener", countFlag, defaults.httpPort)
     .option("--passphrase-file <file>", "encrypt the keys with the passphrase in this file")
     .option("--root-key-out <file>", "write the root key here; the service never needs it")
+    .option("--under <file>", "no new root: an issuing certificate below this CA certificate")
+    .option("--under-key <file>", "key of that CA; without it a request is written for it to sign")
+    .option("--under-passphrase-file <file>", "passphrase of that key")
     .action(runInit);
 }
 
 async function runInit(flags: InitFlags): Promise<void> {
+  const under = flags.under === undefined ? undefined : readUnder(flags, flags.under);
   const found = inspectFolder(flags.data, configFile);
-  if (found.state !== "absent") {
+  const waiting = under !== undefined && existsSync(join(flags.data, requestFile));
+  if (!(waiting && !existsSync(join(flags.data, configFile))) && found.state !== "absent") {
     throw new CommandFailure(
       found.state === "partial"
         ? found.detail
@@ -66,7 +83,8 @@ async function runInit(flags: InitFlags): Promise<void> {
   }
   const days = (seconds: number | undefined, fallback: number) =>
     seconds === undefined ? fallback : Math.max(1, Math.round(seconds / DAY_SECONDS));
-  await initialise({
+  const result = await initialise({
+    ...(under && { under }),
     folder: flags.data,
     name: flags.name,
     subject: flags.subject,
@@ -83,9 +101,29 @@ async function runInit(flags: InitFlags): Promise<void> {
     passphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
     rootKeyPath: flags.rootKeyOut,
   });
+  if (result === "request") {
+    console.log(
+      `${join(flags.data, requestFile)} waits for the CA above: sign it as a CA certificate (CA:TRUE, pathlen:0) to ${join(flags.data, authorityFiles.issuing)}, for example with openssl ca -extensions v3_ca, then run this command again.`,
+    );
+    return;
+  }
   console.log(`Created ${flags.name} in ${flags.data}.`);
-  console.log(
-    `Root key: ${flags.rootKeyOut ?? `${flags.data}/root.key`}. Keep it away from the service: it is never needed to serve.`,
-  );
+  if (under !== undefined) console.log("The key of the CA above was not kept.");
+  else
+    console.log(
+      `Root key: ${flags.rootKeyOut ?? `${flags.data}/root.key`}. Keep it away from the service: it is never needed to serve.`,
+    );
   console.log(`Next: countersign serve --data ${flags.data}`);
+}
+
+/** The CA above: its certificate, and its key when that is here. */
+function readUnder(flags: InitFlags, path: string) {
+  const chain = parseCertificateChain(readFileSync(path, "utf8"));
+  const [root] = chain.ok ? chain.value : [];
+  if (root === undefined) throw new CommandFailure(`${path} holds no certificate.`);
+  const passphrase =
+    flags.underPassphraseFile === undefined ? undefined : passphraseFlag(flags.underPassphraseFile);
+  const rootKey =
+    flags.underKey === undefined ? undefined : readPrivateKey(flags.underKey, passphrase);
+  return { root, rootKey };
 }

@@ -1,6 +1,6 @@
 /** Makes a whole authority in an empty data folder: keys, certificates, configuration, index, operator. */
 
-import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { generateKeyPairSync, type KeyObject, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import {
@@ -10,12 +10,14 @@ import {
   keyToPem,
   writeNewFile,
 } from "../authority/create.ts";
+import { createUnder } from "../authority/create-under.ts";
 import { compileConfig } from "../config/compile.ts";
 import { renderDefaultConfig } from "../config/default-file.ts";
 import { loadConfig } from "../config/load.ts";
 import { encodePem } from "../der/pem.ts";
 import { openAuthority } from "../server/open-authority.ts";
 import type { Store } from "../store/store.ts";
+import type { Certificate } from "../x509/certificate.ts";
 import { encodeRequest } from "../x509/csr.ts";
 import type { GeneralName } from "../x509/general-name.ts";
 import {
@@ -46,6 +48,8 @@ export interface InitialiseOptions {
   readonly passphraseFile: string | undefined;
   readonly passphrase: string | undefined;
   readonly rootKeyPath: string | undefined;
+  /** The CA that exists already and signs the issuing certificate, here or elsewhere. */
+  readonly under?: { readonly root: Certificate; readonly rootKey: KeyObject | undefined };
 }
 
 export const initialiseDefaults = {
@@ -66,19 +70,31 @@ export const initialiseDefaults = {
  * Creates the authority. While it works, a marker stands in the folder, so that an interruption is
  * recognised at the next start. Throws in one sentence when something is in the way.
  */
-export async function initialise(options: InitialiseOptions): Promise<void> {
+export async function initialise(options: InitialiseOptions): Promise<"created" | "request"> {
   const base = readBaseSubject(options.subject);
-  await createAuthority({
-    folder: options.folder,
-    rootSubject: withCommonName(base, `${options.name} Root`),
-    issuingSubject: withCommonName(base, options.name),
-    keyType: options.keyType,
-    rootValidityDays: options.rootValidityDays,
-    issuingValidityDays: options.issuingValidityDays,
-    passphrase: options.passphrase,
-    rootKeyPath: options.rootKeyPath,
-    now: new Date(),
-  });
+  if (options.under !== undefined) {
+    const begun = await createUnder({
+      ...options.under,
+      folder: options.folder,
+      subject: withCommonName(base, options.name),
+      keyType: options.keyType,
+      validityDays: options.issuingValidityDays,
+      passphrase: options.passphrase,
+      now: new Date(),
+    });
+    if (begun === "request") return begun;
+  } else
+    await createAuthority({
+      folder: options.folder,
+      rootSubject: withCommonName(base, `${options.name} Root`),
+      issuingSubject: withCommonName(base, options.name),
+      keyType: options.keyType,
+      rootValidityDays: options.rootValidityDays,
+      issuingValidityDays: options.issuingValidityDays,
+      passphrase: options.passphrase,
+      rootKeyPath: options.rootKeyPath,
+      now: new Date(),
+    });
   writeNewFile(join(options.folder, configFile), configText(options, base), 0o644);
   await issueOperator({
     folder: options.folder,
@@ -88,6 +104,7 @@ export async function initialise(options: InitialiseOptions): Promise<void> {
     reason: "first start",
   });
   finishCreation(options.folder);
+  return "created";
 }
 
 /** The names under which this machine is reached, without being told: loopback and the host name. */
