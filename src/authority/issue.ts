@@ -89,6 +89,8 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
   const serial = drawSerial();
   const lifetimeSeconds = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
   const tbs = parts.templates.for(plan.profile, lifetimeSeconds).encode({ ...plan, serial });
+  const faults = parts.templates.lintShape(plan, tbs);
+  if (faults.length > 0) return await ringAlarm(parts, input, faults);
   const { signer } = parts.issuer;
   const der = assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs));
 

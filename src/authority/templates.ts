@@ -1,6 +1,8 @@
+import type { CertificatePlan } from "../policy/decide.ts";
 import type { Profile } from "../policy/profile.ts";
 import type { KeyUsage } from "../x509/extensions.ts";
-import { compileTemplate, type Template } from "../x509/template.ts";
+import { lintCertificate } from "../x509/lint.ts";
+import { assembleCertificate, compileTemplate, type Template } from "../x509/template.ts";
 import type { Issuer } from "./issuer.ts";
 
 /** Where relying parties find revocation and issuers; goes into every certificate (RFC 5280 4.2). */
@@ -18,6 +20,9 @@ export class Templates {
     string,
     { readonly profile: Profile; readonly template: Template }
   >();
+
+  /** Shapes that were linted without an error, by template. */
+  readonly #clean = new WeakMap<Template, Set<string>>();
 
   constructor(issuer: Issuer, urls: PublicUrls) {
     this.#issuer = issuer;
@@ -38,6 +43,24 @@ export class Templates {
     const template = this.#compile(profile, shortLived);
     this.#compiled.set(key, { profile, template });
     return template;
+  }
+
+  /**
+   * Lints what is about to be signed, once for each shape of certificate: what differs between two
+   * of one shape (serial, times, names, key) is checked by policy and read back by the self-check.
+   * Gives the ids and messages of errors; a shape with none is not linted again.
+   */
+  lintShape(plan: CertificatePlan, tbs: Uint8Array): readonly string[] {
+    const kinds = [...new Set(plan.subjectAltNames.map((name) => name.kind))].sort().join();
+    const lifetime = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
+    const template = this.for(plan.profile, lifetime);
+    const shape = `${plan.publicKey.keyType} ${kinds} ${plan.subject.rdns.length}`;
+    const clean = this.#clean.get(template) ?? new Set();
+    if (clean.has(shape)) return [];
+    const unsigned = assembleCertificate(tbs, this.#issuer.signer.algorithm, Uint8Array.of(0));
+    const errors = lintCertificate(unsigned).filter((finding) => finding.severity === "error");
+    if (errors.length === 0) this.#clean.set(template, clean.add(shape));
+    return errors.map((finding) => `${finding.id}: ${finding.message}`);
   }
 
   #compile(profile: Profile, shortLived: boolean): Template {

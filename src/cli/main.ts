@@ -11,6 +11,7 @@ import { registerExport } from "./export.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { registerImport } from "./import.ts";
 import { registerInit } from "./init.ts";
+import { registerLint } from "./lint.ts";
 import { registerMigrate } from "./migrate.ts";
 import { registerRenew } from "./renew.ts";
 import { registerServe } from "./serve.ts";
@@ -36,6 +37,7 @@ export function buildProgram(): Command {
     registerBundle,
     registerCerts,
     registerConfig,
+    registerLint,
     registerMigrate,
   ]) {
     register(program);
