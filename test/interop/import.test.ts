@@ -1,5 +1,6 @@
+import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
 import { SqliteStore } from "../../src/store/sqlite.ts";
 import { countersign, makeOpensslCa, type OpensslCa } from "../helpers/openssl-ca.ts";
@@ -308,6 +309,21 @@ describe("an import", () => {
     expect(readdirSync(ca.folder).filter((one) => one.startsWith("nothing"))).toEqual([]);
   });
 
+  test("that fails while it writes leaves nothing behind", async () => {
+    const odd = makeOpensslCa();
+    try {
+      const full = vi
+        .spyOn(SqliteStore.prototype, "recordIssuance")
+        .mockRejectedValue(new Error("disk full"));
+      const done = await importInto(odd, "data");
+      full.mockRestore();
+      expect(done).toMatchObject({ status: 1, said: expect.stringContaining("disk full") });
+      expect(readdirSync(odd.folder).filter((one) => one.startsWith("data"))).toEqual([]);
+    } finally {
+      odd.remove();
+    }
+  });
+
   test("tells all faults at once", async () => {
     const result = await withFile("index.txt", "rubbish\nmore\n");
     expect(result.said.match(/index\.txt, line/g)).toHaveLength(2);
@@ -332,6 +348,21 @@ describe("an import", () => {
       expect((await importInto(bare, "data")).said).toContain("has no subjectKeyIdentifier");
       bare.write("operator.crt", bare.read("data/operator.crt"));
       expect(bare.openssl("verify", "-CAfile", "cacert.pem", "operator.crt")).toContain("OK");
+      // RFC 5280 4.2.1.2 (1): SHA-1 of the key's bits, which end the SubjectPublicKeyInfo of P-256.
+      const spki = new X509Certificate(bare.read("cacert.pem")).publicKey.export({
+        type: "spki",
+        format: "der",
+      });
+      const wanted = createHash("sha1").update(spki.subarray(-65)).digest("hex").toUpperCase();
+      const written = bare.openssl(
+        "x509",
+        "-in",
+        "operator.crt",
+        "-noout",
+        "-ext",
+        "authorityKeyIdentifier",
+      );
+      expect(written.replaceAll(":", "")).toContain(wanted);
       expect(await countersign("config", "check", "--data", bare.path("data"))).toMatchObject({
         status: 0,
       });

@@ -118,4 +118,6 @@ test.each([
   const done = await run();
   expect(done.said).toMatch(why);
   expect(done.status).not.toBe(0);
+  for (const data of ["refused", "other"])
+    expect(existsSync(ca.path(`${data}/root.crt`))).toBe(false);
 });
