@@ -7,6 +7,7 @@ import { readCompiledConfig } from "../src/cli/options.ts";
 import { openAuthority } from "../src/server/open-authority.ts";
 import { obtainOwnCertificate } from "../src/server/own-certificate.ts";
 import { ownProfile } from "../src/server/own-profile.ts";
+import { openRevocation } from "../src/server/revocation/open.ts";
 import { buildServer } from "../src/server/server.ts";
 
 /** `openapi/openapi.yaml`, from the routes of a server that never listens. */
@@ -24,7 +25,8 @@ export async function renderOpenapi(): Promise<string> {
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: undefined,
     });
-    const app = await buildServer({ config, authority, identity, log });
+    const revocation = await openRevocation(config, authority, store);
+    const app = await buildServer({ config, authority, identity, revocation, log });
     await app.ready();
     const yaml = app.swagger({ yaml: true });
     await app.close();

@@ -1,6 +1,6 @@
 import type { CertificatePlan } from "../policy/decide.ts";
 import type { Profile } from "../policy/profile.ts";
-import type { KeyUsage } from "../x509/extensions.ts";
+import { extendedKeyUsageOids, type KeyUsage } from "../x509/extensions.ts";
 import { lintCertificate } from "../x509/lint.ts";
 import { assembleCertificate, compileTemplate, type Template } from "../x509/template.ts";
 import type { Issuer } from "./issuer.ts";
@@ -63,6 +63,14 @@ export class Templates {
     return errors.map((finding) => `${finding.id}: ${finding.message}`);
   }
 
+  /** Where a relying party asks; an OCSP responder is not asked about itself (RFC 6960 4.2.2.2.1). */
+  #revocationOf(profile: Profile, shortLived: boolean) {
+    if (profile.extendedKeyUsage.includes(extendedKeyUsageOids.OCSPSigning)) {
+      return { ocspNoCheck: true };
+    }
+    return shortLived ? { noRevAvail: true } : this.#urls;
+  }
+
   #compile(profile: Profile, shortLived: boolean): Template {
     return compileTemplate({
       issuer: {
@@ -73,7 +81,7 @@ export class Templates {
       signatureAlgorithm: this.#issuer.signer.algorithm,
       keyUsage: keyUsageByFamily(profile),
       extendedKeyUsage: profile.extendedKeyUsage,
-      ...(shortLived ? { noRevAvail: true } : this.#urls),
+      ...this.#revocationOf(profile, shortLived),
       ...(profile.certificatePolicies && { certificatePolicies: profile.certificatePolicies }),
       ...(profile.nsCertType && { nsCertType: profile.nsCertType }),
       ...(profile.nsComment !== undefined && { nsComment: profile.nsComment }),

@@ -112,7 +112,8 @@ export async function describeRoutes(
         ]),
       );
       full.response = { ...errors, ...(full.response as object) };
-      return { schema: full, url };
+      // A rest of the path has no name in Fastify; in OpenAPI it needs one.
+      return { schema: full, url: url.replace("/*", "/:request") };
     },
   });
 }

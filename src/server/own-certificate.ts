@@ -26,6 +26,8 @@ export interface OwnCertificateOptions {
   /** One file with key and chain, so that both change in one rename. */
   readonly file: string;
   readonly names: readonly GeneralName[];
+  /** The CN; the first name when it is left out. */
+  readonly commonName?: string;
   readonly profile: Profile;
   /** Encrypts the key on disk. */
   readonly passphrase: string | undefined;
@@ -46,7 +48,9 @@ export async function obtainOwnCertificate(
   if (current !== undefined && (await isGood(current.certificate, options))) return current;
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const csr = encodeRequest({
-    subject: makeName([{ type: "commonName", value: serviceName(options.names) }]),
+    subject: makeName([
+      { type: "commonName", value: options.commonName ?? serviceName(options.names) },
+    ]),
     subjectAltNames: options.names,
     privateKey,
   });
@@ -54,7 +58,7 @@ export async function obtainOwnCertificate(
     kind: "internal",
     requestId: randomUUID(),
     address: undefined,
-    reason: "server certificate",
+    reason: options.profile.name,
   });
   if (!issued.ok) {
     throw new Error(`the service cannot issue its own certificate: ${issued.refusal.detail}`);

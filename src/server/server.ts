@@ -25,6 +25,7 @@ import { policyRoutes } from "./rest/policy.ts";
 import { renewalInfoRoutes } from "./rest/renewal-info.ts";
 import { sharedSchemas } from "./rest/schemas.ts";
 import { tokenRoutes } from "./rest/tokens.ts";
+import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
 import { version } from "./version.ts";
 
@@ -32,6 +33,7 @@ export interface ServerParts {
   readonly config: CompiledConfig;
   readonly authority: Authority;
   readonly identity: ServerIdentity;
+  readonly revocation: RevocationParts;
   readonly log: FastifyBaseLogger;
 }
 
@@ -47,7 +49,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     bodyLimit: config.bodyBytes,
-    routerOptions: { maxParamLength: 4096, caseSensitive: true },
+    routerOptions: { maxParamLength: 24_000, caseSensitive: true },
     exposeHeadRoutes: true,
     return503OnClosing: true,
     forceCloseConnections: "idle",
@@ -70,10 +72,11 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
 
   certificateRoutes(app, authority, config.indexReaders);
   renewalInfoRoutes(app, authority);
-  caRoutes(app, authority, caUrls(config));
+  caRoutes(app, authority, caUrls(config, authority.issuer));
   policyRoutes(app, authority);
   tokenRoutes(app, authority);
   auditRoutes(app, authority);
+  revocationRoutes(app, parts.revocation);
   healthRoutes(app, authorityChecks(authority));
   metricsRoute(app, registry, "operator");
   await docsRoutes(app);
@@ -151,11 +154,7 @@ function collectRoutes(app: FastifyInstance): readonly RoutePattern[] {
   app.decorate("routeTable", routes);
   app.addHook("onRoute", (route) => {
     const { method, url } = route;
-    const source = url
-      .replace(/[.+?^${}()|[\]\\]/g, "\\$&")
-      .replace(/:[^/]+/g, "[^/]+")
-      .replace(/\*/g, ".*");
-    const pattern = new RegExp(`^${source}$`);
+    const pattern = new RegExp(`^${patternSource(url)}$`);
     for (const one of [method].flat()) {
       // The hook of an inner scope may still add the caller: read it when it is asked for.
       const caller = () => route.config?.caller;
@@ -170,6 +169,18 @@ function collectRoutes(app: FastifyInstance): readonly RoutePattern[] {
     }
   });
   return routes;
+}
+
+/** A route's address as a regular expression: `:name`, `:name(expression)` and `*` stand for parts. */
+function patternSource(url: string): string {
+  return url.replace(
+    /:\w+(?:\(\^?([^)]*?)\$?\))?|\*|[.+?^${}()|[\]\\]/g,
+    (part, expression: string | undefined) => {
+      if (part === "*") return ".*";
+      if (!part.startsWith(":")) return `\\${part}`;
+      return expression === undefined ? "[^/]+" : `(?:${expression})`;
+    },
+  );
 }
 
 /** Nothing is removed or coerced in silence; only query strings, which are all text, are coerced. */
@@ -187,9 +198,15 @@ function validateStrictly(app: FastifyInstance): void {
   });
 }
 
-function caUrls(config: CompiledConfig) {
+function caUrls(config: CompiledConfig, issuer: Issuer) {
+  const plain = config.publicHttpUrl?.origin;
   return {
     chain: `${config.publicUrl.origin}/v1/ca/chain`,
     root: `${config.publicUrl.origin}/v1/ca/root`,
+    ...(plain !== undefined && {
+      crl: `${plain}/crl/${issuer.id}.crl`,
+      ocsp: `${plain}/ocsp`,
+      issuer: `${plain}/issuers/${issuer.id}.crt`,
+    }),
   };
 }

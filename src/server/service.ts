@@ -19,6 +19,8 @@ import {
   renewalTime,
 } from "./own-certificate.ts";
 import { ownProfile } from "./own-profile.ts";
+import { buildPlainServer } from "./plain.ts";
+import { openRevocation, stapleOcsp } from "./revocation/open.ts";
 import { buildServer, tlsSettingsOf } from "./server.ts";
 import { swapIdentity } from "./tls.ts";
 
@@ -76,13 +78,20 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     let { identity, certificate } = await obtainOwnCertificate(own);
     // The framework says each address it listens on at "info"; the welcome has said it already.
     const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
-    const app = await buildServer({ config, authority, identity, log: frameworkLog });
+    const revocation = await openRevocation(config, authority, store);
+    const app = await buildServer({ config, authority, identity, revocation, log: frameworkLog });
     await app.ready();
     await app.listen({ host: config.listeners.tls.host, port: config.listeners.tls.port });
     const tls = app.server as unknown as TlsServer;
     const { metrics: metricsListener } = config.listeners;
     const metrics =
       metricsListener && (await listenForMetrics(app.metricsRegistry, metricsListener));
+
+    stapleOcsp(tls, revocation, () => certificate, log);
+    const plainListener = config.listeners.http;
+    const plain =
+      plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
+    if (plain && plainListener) await plain.listen(plainListener);
 
     const renewOwnCertificate = async () => {
       ({ identity, certificate } = await obtainOwnCertificate(own, { force: true }));
@@ -91,7 +100,11 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     };
     const timer = repeat(async () => {
       if (renewalTime(certificate) <= authority.now()) await renewOwnCertificate();
-      return renewalTime(certificate).getTime() - authority.now().getTime();
+      const next = Math.min(
+        renewalTime(certificate).getTime(),
+        (await revocation.rotate()).getTime(),
+      );
+      return next - authority.now().getTime();
     }, log);
 
     return {
@@ -102,7 +115,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       store,
       log,
       address: app.server.address() as AddressInfo,
-      plainAddress: undefined,
+      plainAddress: plain?.server.address() as AddressInfo | undefined,
       exampleSubject: baseSubject(issuer),
       reload: (next) => {
         checkProfiles(next, issuer);
@@ -113,7 +126,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       stop: async () => {
         timer.stop();
         const forced = setTimeout(() => tls.closeAllConnections(), STOP_WITHIN_MS);
-        await Promise.all([app.close(), metrics?.close()]);
+        await Promise.all([app.close(), plain?.close(), metrics?.close()]);
         clearTimeout(forced);
         await store.close();
       },

@@ -39,7 +39,7 @@ describe("the OpenAPI document", () => {
       ({ method, url }) => method !== "HEAD" && !url.startsWith("/docs"),
     );
     for (const { method, url, caller = "public" } of routes) {
-      const path = url.replace(/:(\w+)/g, "{$1}");
+      const path = url.replace(/:(\w+)(\(.*?\))?/g, "{$1}").replace("/*", "/{request}");
       const operation = document.paths[path]?.[method.toLowerCase()];
       expect(operation, `${method} ${url}`).toBeDefined();
       const { token, certificate, operator } = callerRules[caller];

@@ -64,6 +64,9 @@ export function defaultAlgorithm(key: KeyObject): SignatureAlgorithm {
   }
 }
 
+/** From here on hashing holds the event loop for longer than handing over to the pool. */
+const LONG_BYTES = 256 * 1024;
+
 /** A signer over a key in memory, as a key file gives it. */
 export function keySigner(
   key: KeyObject,
@@ -80,7 +83,11 @@ export function keySigner(
     ? {
         algorithm,
         publicKey,
-        sign: (tbs) => sign(digest, tbs, privateOptions),
+        // Hashing a long CRL takes longer than the signature itself: that, too, goes to the pool.
+        sign: (tbs) =>
+          tbs.length > LONG_BYTES
+            ? signOnPool(digest, tbs, privateOptions)
+            : sign(digest, tbs, privateOptions),
         verify: (tbs, signature) => verify(digest, tbs, publicOptions, signature),
       }
     : {

@@ -1,0 +1,183 @@
+/** The issuer's CRL (RFC 5280 5): built from entries that were encoded when they were revoked. */
+
+import type { RevocationEvent, Store } from "../store/store.ts";
+import { assembleCrl, encodeRevokedEntry, encodeTbsCertList } from "../x509/crl.ts";
+import type { Issuer } from "./issuer.ts";
+
+/** A signed CRL and what its reader needs to know of it. */
+export interface PublishedCrl {
+  readonly der: Uint8Array;
+  readonly number: number;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+}
+
+export interface CrlOptions {
+  readonly issuer: Issuer;
+  readonly store: Store;
+  readonly validitySeconds: number;
+  /** As in the certificates' distribution points; undefined where they carry none. */
+  readonly url: string | undefined;
+  readonly clock: () => Date;
+}
+
+interface Entry {
+  readonly bytes: Uint8Array;
+  readonly notAfter: number;
+}
+
+/** Read from the history in pages, so that a long one does not hold the event loop. */
+const EVENTS_PER_PAGE = 1000;
+
+/**
+ * Publishes the CRL of one issuer. `current` follows the history of revocations since the last time
+ * and signs anew only when something changed or half of the validity is over. Numbers come from the
+ * store: one source for all nodes, and never back.
+ */
+export class CrlPublisher {
+  readonly #options: CrlOptions;
+  readonly #entries = new Map<string, Entry>();
+  #sequence = 0;
+  #published: PublishedCrl | undefined;
+  #building: Promise<PublishedCrl> | undefined;
+
+  constructor(options: CrlOptions) {
+    this.#options = options;
+  }
+
+  /** The CRL in force; everything that was revoked before the call is on it. */
+  async current(): Promise<PublishedCrl> {
+    // One that is being built may have read the history before this call: wait, then look again.
+    if (this.#building !== undefined) await this.#building.catch(() => undefined);
+    this.#building ??= this.#refresh().finally(() => {
+      this.#building = undefined;
+    });
+    return this.#building;
+  }
+
+  async #refresh(): Promise<PublishedCrl> {
+    const now = this.#options.clock();
+    const changed = await this.#follow();
+    const published = this.#published ?? (await this.#shared());
+    if (published !== undefined && !changed && now.getTime() < halfOf(published)) {
+      this.#published = published;
+      return published;
+    }
+    return this.#publish(now, published);
+  }
+
+  /** Takes over what happened since the last time; tells whether anything did. */
+  async #follow(): Promise<boolean> {
+    const { store, issuer } = this.#options;
+    let changed = false;
+    for (;;) {
+      const events = await store.revocationEvents(issuer.id, this.#sequence, EVENTS_PER_PAGE);
+      for (const event of events) {
+        this.#take(event);
+        this.#sequence = event.sequence;
+      }
+      changed ||= events.length > 0;
+      if (events.length < EVENTS_PER_PAGE) return changed;
+    }
+  }
+
+  #take({ serial, at, reason, notAfter }: RevocationEvent): void {
+    if (reason === undefined) {
+      this.#entries.delete(serial);
+      return;
+    }
+    this.#entries.set(serial, {
+      bytes: encodeRevokedEntry({ serial, at, reason }),
+      notAfter: notAfter.getTime(),
+    });
+  }
+
+  async #publish(now: Date, before: PublishedCrl | undefined): Promise<PublishedCrl> {
+    const { issuer, store, validitySeconds, url } = this.#options;
+    this.#dropExpired(before?.thisUpdate);
+    const keyIdentifier = issuer.certificate.subjectKeyIdentifier;
+    if (keyIdentifier === undefined)
+      throw new Error("the issuing certificate has no subjectKeyIdentifier");
+    const number = await store.nextNumber(sequenceName(issuer.id), (before?.number ?? 0) + 1);
+    const thisUpdate = wholeSeconds(now);
+    const nextUpdate = new Date(thisUpdate.getTime() + validitySeconds * 1000);
+    const { signer } = issuer;
+    const tbs = encodeTbsCertList({
+      issuer: issuer.certificate.subject,
+      signatureAlgorithm: signer.algorithm,
+      thisUpdate,
+      nextUpdate,
+      crlNumber: number,
+      authorityKeyIdentifier: keyIdentifier,
+      entries: Array.from(this.#entries.values(), (entry) => entry.bytes),
+      ...(url !== undefined && { issuingDistributionPoint: { urls: [url] } }),
+    });
+    const der = assembleCrl(tbs, signer.algorithm, await signer.sign(tbs));
+    const published = { der, number, thisUpdate, nextUpdate };
+    await this.#share(published);
+    this.#published = published;
+    return published;
+  }
+
+  /**
+   * An expired certificate stays on the list until one CRL was issued after its end (RFC 5280 3.3):
+   * it goes when the CRL before this one was already issued after that.
+   */
+  #dropExpired(previousThisUpdate: Date | undefined): void {
+    if (previousThisUpdate === undefined) return;
+    for (const [serial, entry] of this.#entries) {
+      if (entry.notAfter < previousThisUpdate.getTime()) this.#entries.delete(serial);
+    }
+  }
+
+  /** What was published last, by whichever node, in as far as it is still good. */
+  async #shared(): Promise<PublishedCrl | undefined> {
+    const text = await this.#options.store.getFact(factName(this.#options.issuer.id));
+    if (text === undefined) return undefined;
+    const { number, sequence, thisUpdate, nextUpdate, der } = JSON.parse(text) as SharedCrl;
+    const known = {
+      number,
+      thisUpdate: new Date(thisUpdate),
+      nextUpdate: new Date(nextUpdate),
+      der: Buffer.from(der, "base64"),
+    };
+    // Older than the history that this node has read: only its number and times count.
+    return sequence === this.#sequence ? known : { ...known, nextUpdate: known.thisUpdate };
+  }
+
+  async #share({ der, number, thisUpdate, nextUpdate }: PublishedCrl): Promise<void> {
+    const shared: SharedCrl = {
+      number,
+      sequence: this.#sequence,
+      thisUpdate: thisUpdate.toISOString(),
+      nextUpdate: nextUpdate.toISOString(),
+      der: Buffer.from(der).toString("base64"),
+    };
+    await this.#options.store.putFact(factName(this.#options.issuer.id), JSON.stringify(shared));
+  }
+}
+
+interface SharedCrl {
+  readonly number: number;
+  readonly sequence: number;
+  readonly thisUpdate: string;
+  readonly nextUpdate: string;
+  readonly der: string;
+}
+
+/** The store's sequence that numbers the CRLs of an issuer. */
+export function sequenceName(issuerId: string): string {
+  return `crl:${issuerId}`;
+}
+
+function factName(issuerId: string): string {
+  return `crl:${issuerId}:published`;
+}
+
+function halfOf({ thisUpdate, nextUpdate }: PublishedCrl): number {
+  return (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
+}
+
+function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
