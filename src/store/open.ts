@@ -15,9 +15,11 @@ export interface StoreOptions {
  * Throws StoreUnavailable (or NewerSchema) with one sentence for people.
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
+  if (isPostgres(url)) {
+    const { PostgresStore } = await import("./postgres.ts");
+    return PostgresStore.open({ url, log: options.log });
+  }
   const file = sqliteFile(url);
-  if (file === undefined)
-    throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
   const { SqliteStore } = await import("./sqlite.ts");
   const lock = options.exclusive ? holdLock(join(dirname(file), ".lock")) : undefined;
   try {
@@ -36,13 +38,21 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
 
 /** Brings a database's schema forward; gives the steps that were applied. */
 export async function migrateStore(url: string): Promise<readonly string[]> {
+  if (isPostgres(url)) {
+    const { migratePostgres } = await import("./postgres.ts");
+    return migratePostgres(url);
+  }
   const file = sqliteFile(url);
-  if (file === undefined)
-    throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
   const { migrateFile } = await import("./sqlite.ts");
   return migrateFile(file);
 }
 
-function sqliteFile(url: string): string | undefined {
-  return url.startsWith("sqlite:") ? url.slice("sqlite:".length) : undefined;
+function isPostgres(url: string): boolean {
+  return /^postgres(ql)?:\/\//.test(url);
+}
+
+/** Throws StoreUnavailable when the URL is neither of the two engines'. */
+function sqliteFile(url: string): string {
+  if (url.startsWith("sqlite:")) return url.slice("sqlite:".length);
+  throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
 }

@@ -187,3 +187,17 @@ export function toAuditEntry(row: AuditRow): AuditEntry {
 export function reversedName(name: string): string {
   return [...name.slice(name.indexOf(":") + 1)].reverse().join("");
 }
+
+/** What a wish to revoke, hold or release does to a certificate as it stands. */
+export function changeOf(
+  { revocation }: StoredCertificate,
+  reason: RevocationReason | undefined,
+): "revoked" | "released" | "unchanged" | "conflict" {
+  const held = revocation?.reason === "certificateHold";
+  if (reason === undefined) return held ? "released" : "conflict";
+  if (revocation === undefined) return "revoked";
+  if (reason === revocation.reason) return "unchanged";
+  // A repetition without a reason of its own does not contradict the one on record.
+  if (!held) return reason === "unspecified" ? "unchanged" : "conflict";
+  return "revoked";
+}

@@ -12,6 +12,7 @@ import {
   certificateFrom,
   certificateSelect,
   certificateValues,
+  changeOf,
   reversedName,
   toCertificate,
 } from "./rows.ts";
@@ -279,20 +280,6 @@ export class SqliteStore implements Store {
     const row = this.#hot.bySerial.get(serial, issuerId) as CertificateRow | undefined;
     return row && toCertificate(row);
   }
-}
-
-/** What a wish to revoke, hold or release does to a certificate as it stands. */
-export function changeOf(
-  { revocation }: StoredCertificate,
-  reason: RevocationReason | undefined,
-): "revoked" | "released" | "unchanged" | "conflict" {
-  const held = revocation?.reason === "certificateHold";
-  if (reason === undefined) return held ? "released" : "conflict";
-  if (revocation === undefined) return "revoked";
-  if (reason === revocation.reason) return "unchanged";
-  // A repetition without a reason of its own does not contradict the one on record.
-  if (!held) return reason === "unspecified" ? "unchanged" : "conflict";
-  return "revoked";
 }
 
 /** Brings a SQLite file forward; gives the steps that were applied. */

@@ -1,0 +1,364 @@
+/** The store on PostgreSQL: several nodes on one database, every commit durable before it is answered. */
+
+import { Kysely, PostgresDialect, sql } from "kysely";
+import pg from "pg";
+import { GroupCommit } from "./group-commit.ts";
+import { migrate } from "./migrate.ts";
+import { describePostgresFailure, isFaultOfOne } from "./postgres-failure.ts";
+import { hot, type Statement } from "./postgres-statements.ts";
+import {
+  auditValues,
+  type CertificateRow,
+  certificateValues,
+  changeOf,
+  reversedName,
+  toCertificate,
+} from "./rows.ts";
+import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
+import {
+  type AuditQuery,
+  type CertificateQuery,
+  type IssuanceResult,
+  type NewAuditEntry,
+  type NewIssuance,
+  type RevocationEvent,
+  type RevocationReason,
+  type RevocationResult,
+  type SerialHex,
+  type SpentCredential,
+  type Store,
+  type StoredCertificate,
+  StoreUnavailable,
+} from "./store.ts";
+
+/** One thing to write, inside the transaction of its batch. */
+interface Write {
+  /** What no other node may decide at the same time; all of a batch are taken at once, in order. */
+  readonly locks: readonly string[];
+  run(client: pg.PoolClient): Promise<unknown>;
+}
+
+export interface PostgresOptions {
+  readonly url: string;
+  readonly log?: ((message: string, fields: Record<string, unknown>) => void) | undefined;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+/** A database that hangs is one that does not answer. */
+const QUERY_TIMEOUT_MS = 10_000;
+const LARGEST_POOL = 10;
+/** Held while the schema is brought forward: one node migrates, the others wait. */
+const MIGRATION_LOCK = 7_236_019;
+/** Revocations are made one after another, so that nobody sees event 8 before event 7 exists. */
+const REVOCATIONS = "revocations";
+
+export class PostgresStore implements Store {
+  readonly engine = "postgres";
+  readonly #pool: pg.Pool;
+  readonly #kysely: Kysely<unknown>;
+  readonly #queue: GroupCommit<Write, unknown>;
+
+  private constructor(pool: pg.Pool) {
+    this.#pool = pool;
+    this.#kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+    this.#queue = new GroupCommit((batch) => this.#commit(batch));
+  }
+
+  /** Connects and brings the schema forward. Throws StoreUnavailable or NewerSchema in one sentence. */
+  static async open(options: PostgresOptions): Promise<PostgresStore> {
+    await migratePostgres(options.url);
+    const pool = makePool(options.url, LARGEST_POOL, QUERY_TIMEOUT_MS);
+    // An idle connection that breaks is replaced by the next use; unheard, it would end the process.
+    pool.on("error", (error) =>
+      options.log?.("a connection to the database broke", { reason: error.message }),
+    );
+    try {
+      await requireDurable(pool);
+      return new PostgresStore(pool);
+    } catch (error) {
+      await pool.end();
+      throw describePostgresFailure(error);
+    }
+  }
+
+  recordIssuance(issuance: NewIssuance): Promise<IssuanceResult> {
+    const locks = issuance.spends.map(({ kind, id }) => `${kind}:${id}`);
+    if (issuance.revokes) locks.push(REVOCATIONS);
+    return this.#write(locks, (client) => this.#insertIssuance(client, issuance));
+  }
+
+  async recordAudit(entry: NewAuditEntry): Promise<void> {
+    await this.#write([], (client) => client.query(hot.insertAudit(auditValues(entry))));
+  }
+
+  revoke(
+    issuerId: string,
+    serial: SerialHex,
+    change: { at: Date; reason: RevocationReason | undefined; by: string },
+    audit: NewAuditEntry,
+  ): Promise<RevocationResult> {
+    return this.#write([REVOCATIONS], async (client): Promise<RevocationResult> => {
+      const find = () => one(client, hot.bySerial([serial, issuerId]));
+      const certificate = await find();
+      if (certificate === undefined) return { result: "not-found" };
+      const result = changeOf(certificate, change.reason);
+      if (result === "unchanged" || result === "conflict") return { result, certificate };
+      await setRevocation(client, certificate, change);
+      await client.query(hot.insertAudit(auditValues(audit)));
+      return { result, certificate: (await find()) ?? certificate };
+    });
+  }
+
+  findSpent(kind: SpentCredential["kind"], id: string, binding: string) {
+    return this.#read(async () => {
+      const [found, uses] = await Promise.all([
+        one(this.#pool, hot.findUse([kind, id, binding])),
+        countUses(this.#pool, kind, id),
+      ]);
+      return { uses, certificate: found };
+    });
+  }
+
+  findCertificate(issuerId: string, serial: SerialHex): Promise<StoredCertificate | undefined> {
+    return this.#read(() => one(this.#pool, hot.bySerial([serial, issuerId])));
+  }
+
+  findByFingerprint(sha256: string): Promise<StoredCertificate | undefined> {
+    return this.#read(() => one(this.#pool, hot.byFingerprint([sha256])));
+  }
+
+  findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]> {
+    return this.#read(async () => {
+      const { rows } = await this.#pool.query<CertificateRow>(hot.byKey([spkiSha256, limit]));
+      return rows.map(toCertificate);
+    });
+  }
+
+  readDer(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
+    return this.#read(async () => {
+      const { rows } = await this.#pool.query<{ certificate_id: number; der: Buffer }>(
+        hot.readDer([[...ids]]),
+      );
+      return new Map(rows.map((row) => [row.certificate_id, row.der]));
+    });
+  }
+
+  searchCertificates(query: CertificateQuery) {
+    return this.#read(() => searchCertificates(this.#kysely, this.engine, query));
+  }
+  async *streamCertificates(query: CertificateQuery) {
+    try {
+      yield* streamCertificates(this.#kysely, this.engine, query);
+    } catch (error) {
+      throw describePostgresFailure(error);
+    }
+  }
+  searchAudit(query: AuditQuery) {
+    return this.#read(() => searchAudit(this.#kysely, query));
+  }
+
+  revocationEvents(
+    issuerId: string,
+    afterSequence: number,
+    limit: number,
+  ): Promise<readonly RevocationEvent[]> {
+    return this.#read(async () => {
+      const { rows } = await this.#pool.query<
+        Pick<CertificateRow, "serial" | "not_after"> & {
+          sequence: number;
+          at: number;
+          reason: RevocationReason | null;
+        }
+      >(hot.revocationEvents([issuerId, afterSequence, limit]));
+      return rows.map((row) => ({
+        sequence: row.sequence,
+        issuerId,
+        serial: row.serial,
+        notAfter: new Date(row.not_after),
+        at: new Date(row.at),
+        reason: row.reason ?? undefined,
+      }));
+    });
+  }
+
+  nextNumber(sequence: string, atLeast = 1): Promise<number> {
+    return this.#write([`sequence:${sequence}`], async (client) => {
+      const { rows } = await client.query<{ value: number }>(hot.nextNumber([sequence, atLeast]));
+      if (rows[0] === undefined) throw new StoreUnavailable("The database gave no number.");
+      return rows[0].value;
+    });
+  }
+
+  getFact(key: string): Promise<string | undefined> {
+    return this.#read(async () => {
+      const { rows } = await this.#pool.query<{ value: string }>(hot.getFact([key]));
+      return rows[0]?.value;
+    });
+  }
+  async putFact(key: string, value: string): Promise<void> {
+    await this.#write([`fact:${key}`], (client) => client.query(hot.putFact([key, value])));
+  }
+
+  async probe(): Promise<void> {
+    await this.putFact("probe", String(Date.now()));
+    if ((await this.getFact("probe")) === undefined)
+      throw new StoreUnavailable("The database does not keep what it is given.");
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.idle();
+    await this.#pool.end();
+  }
+
+  #write<T>(locks: readonly string[], run: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#queue.add({ locks, run }) as Promise<T>;
+  }
+
+  async #read<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw describePostgresFailure(error);
+    }
+  }
+
+  async #commit(batch: readonly Write[]): Promise<readonly unknown[]> {
+    try {
+      return await this.#transaction(batch);
+    } catch (error) {
+      // Only a fault of one statement is known to have written nothing. After a broken connection
+      // the commit may have happened: doing it again could then record twice.
+      if (batch.length === 1 || !isFaultOfOne(error)) throw describePostgresFailure(error);
+    }
+    const results: unknown[] = [];
+    for (const write of batch) {
+      const alone = this.#commit([write]).then(([result]) => result);
+      // A promise takes the item's place: what it rejects with reaches that item only.
+      results.push(alone);
+      await alone.catch(() => undefined);
+    }
+    return results;
+  }
+
+  async #transaction(batch: readonly Write[]): Promise<readonly unknown[]> {
+    const client = await this.#pool.connect();
+    try {
+      await client.query("begin");
+      const locks = [...new Set(batch.flatMap((write) => write.locks))];
+      if (locks.length > 0) await client.query(hot.lock([locks]));
+      const results: unknown[] = [];
+      for (const write of batch) results.push(await write.run(client));
+      await client.query("commit");
+      client.release();
+      return results;
+    } catch (error) {
+      // The connection is thrown away: the server rolls back what it was doing.
+      client.release(true);
+      throw error;
+    }
+  }
+
+  async #insertIssuance(client: pg.PoolClient, issuance: NewIssuance): Promise<IssuanceResult> {
+    for (const credential of issuance.spends) {
+      const { kind, id, binding, uses } = credential;
+      const used = await countUses(client, kind, id);
+      if (used === 0) continue;
+      const earlier = await one(client, hot.findUse([kind, id, binding]));
+      if (earlier) return { result: "replayed", certificate: earlier };
+      if (used >= uses) return { result: "spent", credential };
+    }
+    const { certificate, der, spends } = issuance;
+    const { rows } = await client.query<{ id: number }>(
+      hot.insertIssuance([
+        ...certificateValues(certificate),
+        der ?? null,
+        [...certificate.subjectAltNames],
+        certificate.subjectAltNames.map(reversedName),
+        spends.map((spend) => spend.kind),
+        spends.map((spend) => spend.id),
+        spends.map((spend) => spend.binding),
+        spends.map((spend) => spend.expiresAt.getTime()),
+        ...auditValues(issuance.audit),
+      ]),
+    );
+    if (rows[0] === undefined) throw new StoreUnavailable("The database kept no certificate.");
+    if (issuance.revokes) {
+      const { issuerId, serial, revocation } = issuance.revokes;
+      const old = await one(client, hot.bySerial([serial, issuerId]));
+      if (old && old.revocation === undefined) await setRevocation(client, old, revocation);
+    }
+    const recorded = { ...certificate, id: rows[0].id, revocation: undefined };
+    return { result: "recorded", certificate: recorded };
+  }
+}
+
+/** Brings a PostgreSQL database forward, one node at a time; gives the steps that were applied. */
+export async function migratePostgres(url: string): Promise<readonly string[]> {
+  // No limit per query here: building an index over many rows takes its time.
+  const pool = makePool(url, 1, 0);
+  pool.on("error", () => {});
+  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    return await kysely.transaction().execute(async (db) => {
+      await sql`select pg_advisory_xact_lock(${sql.lit(MIGRATION_LOCK)})`.execute(db);
+      return migrate(db, "postgres");
+    });
+  } catch (error) {
+    throw describePostgresFailure(error);
+  } finally {
+    await kysely.destroy();
+  }
+}
+
+function makePool(url: string, max: number, queryTimeout: number): pg.Pool {
+  return new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    ...(queryTimeout > 0 ? { query_timeout: queryTimeout } : {}),
+    types: {
+      // Ids and milliseconds stay far below 2^53.
+      getTypeParser: ((oid: number, format?: "text") =>
+        oid === pg.types.builtins.INT8
+          ? Number
+          : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+    },
+  });
+}
+
+/** A server told not to wait for its disk would lose certificates that were handed out. */
+async function requireDurable(pool: pg.Pool): Promise<void> {
+  const { rows } = await pool.query<{ fsync: string; commit: string }>(
+    `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`,
+  );
+  const [setting] = rows;
+  if (setting?.fsync !== "on" || setting.commit === "off") {
+    throw new StoreUnavailable(
+      `PostgreSQL is set not to be durable (fsync ${setting?.fsync}, synchronous_commit ${setting?.commit}): switch both on.`,
+    );
+  }
+}
+
+async function one(
+  on: pg.Pool | pg.PoolClient,
+  statement: Statement,
+): Promise<StoredCertificate | undefined> {
+  const { rows } = await on.query<CertificateRow>(statement);
+  return rows[0] && toCertificate(rows[0]);
+}
+
+async function countUses(on: pg.Pool | pg.PoolClient, kind: string, id: string): Promise<number> {
+  const { rows } = await on.query<{ uses: number }>(hot.countUses([kind, id]));
+  return rows[0]?.uses ?? 0;
+}
+
+async function setRevocation(
+  client: pg.PoolClient,
+  { id, issuerId }: StoredCertificate,
+  change: { at: Date; reason: RevocationReason | undefined; by: string },
+): Promise<void> {
+  const at = change.at.getTime();
+  if (change.reason === undefined) await client.query(hot.deleteRevocation([id]));
+  else await client.query(hot.putRevocation([id, at, change.reason, change.by]));
+  await client.query(hot.insertEvent([id, issuerId, at, change.reason ?? null]));
+}

@@ -1,0 +1,221 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openStore } from "../../../src/store/open.ts";
+import {
+  type NewAuditEntry,
+  type NewIssuance,
+  type SpentCredential,
+  type Store,
+  StoreUnavailable,
+} from "../../../src/store/store.ts";
+import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
+
+const now = new Date("2030-01-01T00:00:00Z");
+const day = 86_400_000;
+const folder = mkdtempSync(join(tmpdir(), "countersign-store-"));
+let postgres: TestPostgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(async () => {
+  await postgres?.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const audit: NewAuditEntry = {
+  at: now,
+  requestId: "r1",
+  action: "issue",
+  verdict: "accepted",
+  caller: "test",
+  address: undefined,
+  serial: undefined,
+  csrSha256: undefined,
+  code: undefined,
+  detail: { a: 1 },
+};
+
+function issuance(name: string, spends: SpentCredential[] = [], days = 30): NewIssuance {
+  const serial = randomBytes(16).toString("hex");
+  return {
+    certificate: {
+      issuerId: "issuer",
+      serial,
+      sha256: createHash("sha256").update(serial).digest("hex"),
+      spkiSha256: "ab".repeat(32),
+      profile: "server",
+      subject: `CN=${name}`,
+      subjectDer: Buffer.from(name),
+      commonName: name,
+      subjectAltNames: [`dns:${name}`],
+      extendedKeyUsage: ["1.3.6.1.5.5.7.3.1"],
+      keyType: "ec-p256",
+      notBefore: now,
+      notAfter: new Date(now.getTime() + days * day),
+      issuedAt: now,
+      renewAfter: now,
+      requestedBy: "test",
+      via: "token",
+      lineage: serial,
+      lineageStartedAt: now,
+      replaces: undefined,
+    },
+    der: Buffer.from(serial),
+    audit: { ...audit, serial },
+    spends,
+  };
+}
+
+function token(id: string, binding: string, uses = 1): SpentCredential {
+  return { kind: "token", id, uses, binding, expiresAt: new Date(now.getTime() + day) };
+}
+
+describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
+  let store: Store;
+  beforeAll(async () => {
+    const url =
+      engine === "sqlite" ? `sqlite:${join(folder, "a.db")}` : await postgres.database("a");
+    store = await openStore(url, { exclusive: false });
+  });
+  afterAll(() => store?.close());
+
+  test("gives back a certificate as it was recorded, with its bytes", async () => {
+    const wanted = issuance("back.example.test");
+    const { certificate, der } = wanted;
+    const result = await store.recordIssuance(wanted);
+    expect(result.result).toBe("recorded");
+    const found = await store.findCertificate("issuer", certificate.serial);
+    expect(found).toMatchObject({ ...certificate, revocation: undefined });
+    expect(typeof found?.id).toBe("number");
+    expect(Buffer.from((await store.readDer([found?.id ?? 0])).get(found?.id ?? 0) ?? [])).toEqual(
+      der,
+    );
+    expect((await store.findByFingerprint(certificate.sha256 ?? ""))?.id).toBe(found?.id);
+    expect((await store.findByKey("ab".repeat(32), 1)).length).toBe(1);
+  });
+
+  test("a token of one use gives the same certificate again, and nothing to another key", async () => {
+    const first = await store.recordIssuance(issuance("t.example.test", [token("t1", "key-1")]));
+    const again = await store.recordIssuance(issuance("t.example.test", [token("t1", "key-1")]));
+    const other = await store.recordIssuance(issuance("t.example.test", [token("t1", "key-2")]));
+    expect([first.result, again.result, other.result]).toEqual(["recorded", "replayed", "spent"]);
+    if (first.result === "recorded" && again.result === "replayed")
+      expect(again.certificate.serial).toBe(first.certificate.serial);
+    expect((await store.findSpent("token", "t1", "key-1")).uses).toBe(1);
+  });
+
+  test("one item that fails does not fail its neighbours, and order is kept", async () => {
+    const good = issuance("one.example.test");
+    const last = issuance("two.example.test");
+    const results = await Promise.allSettled(
+      [good, good, last].map((x) => store.recordIssuance(x)),
+    );
+    expect(results.map((one) => one.status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    const ids = await Promise.all(
+      [good, last].map((x) => store.findCertificate("issuer", x.certificate.serial)),
+    );
+    expect(ids[0]?.id).toBeLessThan(ids[1]?.id ?? 0);
+  });
+
+  test("holds, releases and revokes, each change an event in order", async () => {
+    const { certificate } = await recorded(store, "hold.example.test");
+    const change = (reason?: "certificateHold" | "keyCompromise") =>
+      store.revoke("issuer", certificate.serial, { at: now, reason, by: "op" }, audit);
+    expect((await change("certificateHold")).result).toBe("revoked");
+    expect((await change()).result).toBe("released");
+    expect((await change()).result).toBe("conflict");
+    expect((await change("keyCompromise")).result).toBe("revoked");
+    expect((await change("keyCompromise")).result).toBe("unchanged");
+    const events = await store.revocationEvents("issuer", 0, 100);
+    expect(events.map((one) => one.reason)).toEqual([
+      "certificateHold",
+      undefined,
+      "keyCompromise",
+    ]);
+  });
+
+  test("draws each number once and never goes back", async () => {
+    const numbers = await Promise.all(Array.from({ length: 20 }, () => store.nextNumber("crl:x")));
+    expect(numbers).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+    expect(await store.nextNumber("crl:x", 100)).toBe(100);
+    expect(await store.nextNumber("crl:x", 5)).toBe(101);
+  });
+
+  test("pages stay right while rows are added, and filters find what they name", async () => {
+    for (let i = 0; i < 5; i++) await recorded(store, `p${i}.page.example.test`);
+    const query = { subject: "PAGE.example", now, limit: 2 };
+    const first = await store.searchCertificates(query);
+    await recorded(store, "new.page.example.test");
+    const second = await store.searchCertificates({ ...query, cursor: first.next ?? "" });
+    expect([...first.items, ...second.items].map((one) => one.commonName?.[1])).toEqual([
+      "4",
+      "3",
+      "2",
+      "1",
+    ]);
+    const find = async (filter: object) =>
+      (await store.searchCertificates({ ...filter, now })).items.length;
+    expect(await find({ san: "p1.page.example.test" })).toBe(1);
+    expect(await find({ san: "dns:p1.page.example.test" })).toBe(1);
+    expect(await find({ san: ".page.example.test" })).toBe(6);
+    expect(await find({ status: "revoked" })).toBe(1);
+    expect(await find({ status: "expired" })).toBe(0);
+    const expiring = await store.searchCertificates({ now, order: "expires", limit: 3 });
+    expect(
+      (await store.searchCertificates({ now, order: "expires", cursor: expiring.next ?? "" })).items
+        .length,
+    ).toBeGreaterThan(3);
+  });
+
+  test("keeps facts and audit lines", async () => {
+    await store.putFact("f", "1");
+    await store.putFact("f", "2");
+    expect(await store.getFact("f")).toBe("2");
+    await store.recordAudit({ ...audit, requestId: "mine" });
+    const { items } = await store.searchAudit({ requestId: "mine" });
+    expect(items).toMatchObject([{ detail: { a: 1 }, at: now }]);
+    await store.probe();
+  });
+});
+
+describe("two nodes on one PostgreSQL", () => {
+  test("a token raced for by both is used once, and a sequence has one source", async () => {
+    const url = await postgres.database("two");
+    const nodes = await Promise.all([1, 2].map(() => openStore(url, { exclusive: true })));
+    for (let round = 0; round < 15; round++) {
+      const results = await Promise.all(
+        [...nodes, ...nodes].map((node, i) =>
+          node.recordIssuance(issuance("r.example.test", [token(`t${round}`, `key-${i}`)])),
+        ),
+      );
+      expect(results.filter((one) => one.result === "recorded")).toHaveLength(1);
+    }
+    const numbers = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => nodes[i % 2]?.nextNumber("crl:x")),
+    );
+    expect(new Set(numbers).size).toBe(40);
+    await Promise.all(nodes.map((node) => node.close()));
+  });
+
+  test("a database that goes away is said to be unavailable, and is used again when it is back", async () => {
+    const store = await openStore(await postgres.database("gone"), { exclusive: true });
+    await postgres.stop();
+    await expect(store.recordIssuance(issuance("g.example.test"))).rejects.toBeInstanceOf(
+      StoreUnavailable,
+    );
+    await expect(store.findCertificate("issuer", "00")).rejects.toBeInstanceOf(StoreUnavailable);
+    await postgres.start();
+    expect((await store.recordIssuance(issuance("g.example.test"))).result).toBe("recorded");
+    await store.close();
+  });
+});
+
+async function recorded(store: Store, name: string) {
+  const wanted = issuance(name);
+  await store.recordIssuance(wanted);
+  return wanted;
+}
