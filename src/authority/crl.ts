@@ -21,6 +21,11 @@ export interface CrlOptions {
   readonly clock: () => Date;
 }
 
+/** A list and the last change in the history that it holds. */
+interface Tracked extends PublishedCrl {
+  readonly sequence: number;
+}
+
 interface Entry {
   readonly bytes: Uint8Array;
   readonly notAfter: number;
@@ -38,7 +43,7 @@ export class CrlPublisher {
   readonly #options: CrlOptions;
   readonly #entries = new Map<string, Entry>();
   #sequence = 0;
-  #published: PublishedCrl | undefined;
+  #published: Tracked | undefined;
   #building: Promise<PublishedCrl> | undefined;
 
   constructor(options: CrlOptions) {
@@ -57,27 +62,29 @@ export class CrlPublisher {
 
   async #refresh(): Promise<PublishedCrl> {
     const now = this.#options.clock();
-    const changed = await this.#follow();
-    const published = this.#published ?? (await this.#shared());
-    if (published !== undefined && !changed && now.getTime() < halfOf(published)) {
-      this.#published = published;
+    await this.#follow();
+    // Another node may have published a newer one; on SQLite this reads back one's own.
+    if (this.#published === undefined || this.#options.store.engine === "postgres") {
+      this.#published = (await this.#shared()) ?? this.#published;
+    }
+    const published = this.#published;
+    const unchanged = published?.sequence === this.#sequence;
+    if (published !== undefined && unchanged && now.getTime() < halfOf(published)) {
       return published;
     }
     return this.#publish(now, published);
   }
 
-  /** Takes over what happened since the last time; tells whether anything did. */
-  async #follow(): Promise<boolean> {
+  /** Takes over what happened since the last time. */
+  async #follow(): Promise<void> {
     const { store, issuer } = this.#options;
-    let changed = false;
     for (;;) {
       const events = await store.revocationEvents(issuer.id, this.#sequence, EVENTS_PER_PAGE);
       for (const event of events) {
         this.#take(event);
         this.#sequence = event.sequence;
       }
-      changed ||= events.length > 0;
-      if (events.length < EVENTS_PER_PAGE) return changed;
+      if (events.length < EVENTS_PER_PAGE) return;
     }
   }
 
@@ -113,7 +120,7 @@ export class CrlPublisher {
       ...(url !== undefined && { issuingDistributionPoint: { urls: [url] } }),
     });
     const der = assembleCrl(tbs, signer.algorithm, await signer.sign(tbs));
-    const published = { der, number, thisUpdate, nextUpdate };
+    const published = { der, number, thisUpdate, nextUpdate, sequence: this.#sequence };
     await this.#share(published);
     this.#published = published;
     return published;
@@ -131,24 +138,23 @@ export class CrlPublisher {
   }
 
   /** What was published last, by whichever node, in as far as it is still good. */
-  async #shared(): Promise<PublishedCrl | undefined> {
+  async #shared(): Promise<Tracked | undefined> {
     const text = await this.#options.store.getFact(factName(this.#options.issuer.id));
     if (text === undefined) return undefined;
     const { number, sequence, thisUpdate, nextUpdate, der } = JSON.parse(text) as SharedCrl;
-    const known = {
+    return {
       number,
+      sequence,
       thisUpdate: new Date(thisUpdate),
       nextUpdate: new Date(nextUpdate),
       der: Buffer.from(der, "base64"),
     };
-    // Older than the history that this node has read: only its number and times count.
-    return sequence === this.#sequence ? known : { ...known, nextUpdate: known.thisUpdate };
   }
 
-  async #share({ der, number, thisUpdate, nextUpdate }: PublishedCrl): Promise<void> {
+  async #share({ der, number, sequence, thisUpdate, nextUpdate }: Tracked): Promise<void> {
     const shared: SharedCrl = {
       number,
-      sequence: this.#sequence,
+      sequence,
       thisUpdate: thisUpdate.toISOString(),
       nextUpdate: nextUpdate.toISOString(),
       der: Buffer.from(der).toString("base64"),
