@@ -172,8 +172,13 @@ interface SharedCrl {
 }
 
 /** The store's sequence that numbers the CRLs of an issuer. */
-export function sequenceName(issuerId: string): string {
+function sequenceName(issuerId: string): string {
   return `crl:${issuerId}`;
+}
+
+/** The same for the root's own CRL, which `countersign crl publish --root` makes. */
+export function rootSequenceName(rootId: string): string {
+  return `crl:root:${rootId}`;
 }
 
 function factName(issuerId: string): string {

@@ -6,6 +6,7 @@ import { version } from "../server/version.ts";
 import { registerBundle } from "./bundle.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
+import { registerCrl } from "./crl.ts";
 import { registerEnroll } from "./enroll.ts";
 import { registerExport } from "./export.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
@@ -36,6 +37,7 @@ export function buildProgram(): Command {
     registerStatus,
     registerBundle,
     registerCerts,
+    registerCrl,
     registerConfig,
     registerLint,
     registerMigrate,

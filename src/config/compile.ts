@@ -70,9 +70,6 @@ export interface CompiledConfig {
   >;
   readonly crl: {
     readonly validitySeconds: number;
-    readonly partitions: number;
-    /** 0: no delta CRLs. */
-    readonly deltaSeconds: number;
   };
   readonly ocsp: { readonly validitySeconds: number; readonly nonce: boolean };
   readonly logLevel: Config["log"]["level"];
@@ -129,8 +126,6 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     },
     crl: {
       validitySeconds: values.crl.validity,
-      partitions: values.crl.partitions,
-      deltaSeconds: values.crl.delta,
     },
     ocsp: { validitySeconds: values.ocsp.validity, nonce: values.ocsp.nonce },
     logLevel: values.log.level,

@@ -31,9 +31,6 @@ export function findContradictions(loaded: LoadedConfig): Violation[] {
   for (const [name, profile] of Object.entries(values.profiles)) {
     checkProfile(profile, ["profiles", name], say);
   }
-  if (values.crl.delta >= values.crl.validity) {
-    say(["crl", "delta"], formatDuration(values.crl.delta), "less than crl.validity");
-  }
   return found;
 }
 

@@ -169,16 +169,6 @@ const crlSchema = Type.Object(
       default: "24h",
       examples: ["24h"],
     }),
-    partitions: count(1, 256, {
-      description: "Number of parts that certificates are spread over, each with a CRL of its own.",
-      default: 1,
-      examples: [16],
-    }),
-    delta: duration({
-      description: "Time between delta CRLs (RFC 5280 5.2.4); 0 for none.",
-      default: 0,
-      examples: ["1h"],
-    }),
   },
   { description: "Certificate revocation lists.", examples: [{ validity: "24h" }], ...closed },
 );

@@ -35,6 +35,8 @@ beforeAll(async () => {
   plain = `http://127.0.0.1:${plainAddress?.port}`;
   crlUrl = `${plain}/crl/${issuer.id}`;
   writeFileSync(join(folder, "root.pem"), authority.root);
+  const issuing = readFileSync(join(authority.folder, "issuing.crt"), "utf8");
+  writeFileSync(join(folder, "both.pem"), authority.root + issuing);
   writeFileSync(join(folder, "issuing.pem"), readFileSync(join(authority.folder, "issuing.crt")));
 });
 afterAll(() => authority?.stop());
@@ -322,6 +324,56 @@ describe("the plain listener", () => {
   test("TLS serves the same", async () => {
     const path = `/crl/${authority.service.issuer.id}.crl`;
     expect((await authority.call("GET", path)).bytes.equals(await bytes(plain + path))).toBe(true);
+  });
+});
+
+describe("countersign crl publish", () => {
+  const countersign = (args: string) =>
+    talk(
+      `${process.execPath} ${new URL("../../src/cli/main.ts", import.meta.url).pathname} crl publish --data ${authority.folder} ${args}`,
+    );
+
+  test("--root makes the root's own CRL, served beside the issuer's; the whole chain then verifies", async () => {
+    const { file } = await enrol("whole-chain");
+    const said = await countersign("--root --out rootcrl.pem");
+    expect(said).toMatch(/Root CRL number 1, 0 revoked/);
+    const served = /served as (\/crl\/[0-9a-f]{16}\.crl)/.exec(said)?.[1] ?? "";
+    const pem = execFileSync("openssl", ["crl", "-inform", "DER"], {
+      input: await bytes(plain + served),
+      encoding: "utf8",
+    });
+    expect(pem).toBe(readFileSync(join(folder, "rootcrl.pem"), "utf8"));
+    writeFileSync(join(folder, "all.pem"), pem + (await (await fetch(`${crlUrl}.pem`)).text()));
+    const chain = "-crl_check_all -CAfile root.pem -untrusted issuing.pem -CRLfile all.pem";
+    expect(openssl("verify", chain, file)).toContain("whole-chain.pem: OK");
+    const curl = await talk(
+      `curl -sS -o /dev/null -w '%{http_code}' --cacert both.pem --crlfile all.pem ${authority.url}/healthz`,
+    );
+    expect(curl).toBe("200");
+  });
+
+  test("--revoke ends an issuing certificate for good: it stays on the root's next lists", async () => {
+    const { serial } = authority.service.issuer.certificate;
+    expect(await countersign(`--root --revoke ${serial} --out revoked.pem`)).toContain(
+      "number 2, 1 revoked",
+    );
+    expect(await countersign("--root --out again.pem")).toContain("number 3, 1 revoked");
+    writeFileSync(
+      join(folder, "all.pem"),
+      readFileSync(join(folder, "again.pem"), "utf8") +
+        (await (await fetch(`${crlUrl}.pem`)).text()),
+    );
+    expect(
+      openssl(
+        "verify -crl_check_all -CAfile root.pem -untrusted issuing.pem -CRLfile all.pem whole-chain.pem",
+      ),
+    ).toContain("certificate revoked");
+  });
+
+  test("without --root it writes the issuer's list, beside a running service", async () => {
+    const said = await countersign("--out issuing-crl.pem");
+    expect(said).toMatch(/CRL number \d+/);
+    expect(openssl("crl -in issuing-crl.pem -noout -issuer")).toContain("Example Internal CA");
   });
 });
 

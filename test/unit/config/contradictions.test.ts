@@ -38,10 +38,6 @@ describe("keys that do not fit together are told with their line", () => {
       ["4: tokens.ttl: got 2h, expected at most tokens.maxTtl"],
     ],
     [
-      "crl: { validity: 1h, delta: 1h }\n",
-      ["3: crl.delta: got 1h, expected less than crl.validity"],
-    ],
-    [
       `profiles:\n  web: { ${client}, maxValidity: 7d }\n`,
       ["4: profiles.web.validity: got 30d, expected at most maxValidity"],
     ],
