@@ -102,9 +102,6 @@ export class CrlPublisher {
   async #publish(now: Date, before: PublishedCrl | undefined): Promise<PublishedCrl> {
     const { issuer, store, validitySeconds, url } = this.#options;
     this.#dropExpired(before?.thisUpdate);
-    const keyIdentifier = issuer.certificate.subjectKeyIdentifier;
-    if (keyIdentifier === undefined)
-      throw new Error("the issuing certificate has no subjectKeyIdentifier");
     const number = await store.nextNumber(sequenceName(issuer.id), (before?.number ?? 0) + 1);
     const thisUpdate = wholeSeconds(now);
     const nextUpdate = new Date(thisUpdate.getTime() + validitySeconds * 1000);
@@ -115,7 +112,7 @@ export class CrlPublisher {
       thisUpdate,
       nextUpdate,
       crlNumber: number,
-      authorityKeyIdentifier: keyIdentifier,
+      authorityKeyIdentifier: issuer.keyIdentifier,
       entries: Array.from(this.#entries.values(), (entry) => entry.bytes),
       ...(url !== undefined && { issuingDistributionPoint: { urls: [url] } }),
     });

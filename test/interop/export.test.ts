@@ -131,8 +131,8 @@ describe("there and back again", () => {
     const theirs = bySerial(exported.read("index.txt"));
     const serials = new Set(theirs.map((one) => one.serial));
     expect(bySerial(index.text).filter((one) => serials.has(one.serial))).toEqual(theirs);
-    // Beyond them it has two of its own: its server certificate and the new operator's.
-    expect(bySerial(index.text)).toHaveLength(theirs.length + 2);
+    // Beyond them it has three of its own: server, OCSP responder and the new operator.
+    expect(bySerial(index.text)).toHaveLength(theirs.length + 3);
     const holderAt = (position: number): Holder => {
       const holder = made[position];
       if (holder === undefined) throw new Error(`no certificate ${position}`);

@@ -152,6 +152,28 @@ describe("a CA with an encrypted key moves in", () => {
     expect(refused.json.detail).toMatch(why);
   });
 
+  test("old revocations stand in the next CRL with their reasons, its number above the old one", async () => {
+    const spki = new X509Certificate(ca.read("cacert.pem")).publicKey.export({
+      type: "spki",
+      format: "der",
+    });
+    const id = createHash("sha256").update(spki).digest("hex").slice(0, 16);
+    const answer = await served.call("GET", `/crl/${id}.pem`);
+    ca.write("new.pem", answer.text);
+    const text = ca.openssl("crl", "-in", "new.pem", "-noout", "-text", "-CAfile", "cacert.pem");
+    for (const part of [
+      "Serial Number: 1003",
+      "Key Compromise",
+      "Serial Number: 1004",
+      "Certificate Hold",
+    ]) {
+      expect(text).toContain(part);
+    }
+    const numberOf = (file: string) =>
+      Number(ca.openssl("crl", "-in", file, "-noout", "-crlnumber").split("=")[1]);
+    expect(numberOf("new.pem")).toBeGreaterThan(numberOf("crl.pem"));
+  });
+
   test("old revocations are events in their order, and the number of the next CRL is above the old one", async () => {
     await served.stop();
     const store = await SqliteStore.open({ file: ca.path("data/countersign.db"), migrate: false });
@@ -363,6 +385,13 @@ describe("an import", () => {
         "authorityKeyIdentifier",
       );
       expect(written.replaceAll(":", "")).toContain(wanted);
+      const served = await serveFolder(bare.path("data"));
+      const spkiId = createHash("sha256").update(spki).digest("hex").slice(0, 16);
+      const crl = await served.call("GET", `/crl/${spkiId}.pem`).finally(() => served.stop());
+      bare.write("new.pem", crl.text);
+      expect(
+        bare.attempt("crl", "-in", "new.pem", "-noout", "-CAfile", "cacert.pem").said,
+      ).toContain("verify OK");
       expect(await countersign("config", "check", "--data", bare.path("data"))).toMatchObject({
         status: 0,
       });
