@@ -13,7 +13,7 @@ import type { Grant } from "../policy/grant.ts";
 import type { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import type { NewIssuance, SpentCredential, Store, StoredCertificate } from "../store/store.ts";
-import type { VerifiedRequest } from "../x509/csr.ts";
+import { isVerifiedRequest, type VerifiedRequest } from "../x509/csr.ts";
 import { formatGeneralName } from "../x509/general-name.ts";
 import { commonNameOf, formatName } from "../x509/name.ts";
 import { assembleCertificate } from "../x509/template.ts";
@@ -158,6 +158,9 @@ export async function judge(
   input: Pick<IssueInput, "request" | "grant" | "profile" | "validity" | "now">,
 ): Promise<Outcome<Accepted>> {
   const { request, grant } = input;
+  // The type says so already; a cast must not get past proof of possession either.
+  if (!isVerifiedRequest(request))
+    throw new TypeError("a request whose signature was not verified");
   const { spkiSha256 } = request.publicKey;
   // The key that is held is renewed under the identity that holds it: nobody else to ask for.
   const renewed = grant.heldSpkiSha256 === spkiSha256;

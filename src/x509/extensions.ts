@@ -12,7 +12,6 @@ import {
   oid,
   sequence,
 } from "../der/writer.ts";
-import { encodeGeneralNames, type GeneralName } from "./general-name.ts";
 
 /** An extension before encoding: `value` is what stands inside the extnValue OCTET STRING. */
 export interface ExtensionSpec {
@@ -156,25 +155,10 @@ export function extendedKeyUsage(usages: readonly string[]): ExtensionSpec {
   return { oid: extensionOids.extendedKeyUsage, critical: false, value };
 }
 
-export function subjectKeyIdentifier(keyIdentifier: Uint8Array): ExtensionSpec {
-  const value = octetString(keyIdentifier);
-  return { oid: extensionOids.subjectKeyIdentifier, critical: false, value };
-}
-
 /** By key identifier alone: issuer and serial would tie a leaf to one certificate of its issuer. */
 export function authorityKeyIdentifier(keyIdentifier: Uint8Array): ExtensionSpec {
   const value = sequence(implicit(0, keyIdentifier, false));
   return { oid: extensionOids.authorityKeyIdentifier, critical: false, value };
-}
-
-/** Critical exactly when the subject is empty (RFC 5280 4.2.1.6). */
-export function subjectAltName(
-  names: readonly GeneralName[],
-  options: { critical: boolean },
-): ExtensionSpec {
-  requireSome(names, "subjectAltName");
-  const value = encodeGeneralNames(names);
-  return { oid: extensionOids.subjectAltName, critical: options.critical, value };
 }
 
 /** One distribution point a URL, each with the whole CRL. */

@@ -10,15 +10,13 @@ import { findAttributeType } from "./attribute-types.ts";
 import type { DistinguishedName, NameAttribute } from "./make-name.ts";
 import { decodeString, stringTypeNames } from "./string-types.ts";
 
-export { type AttributeType, attributeTypes, findAttributeType } from "./attribute-types.ts";
+export { findAttributeType } from "./attribute-types.ts";
 export { formatName, formatNameOneline } from "./format-name.ts";
 export {
   type DistinguishedName,
-  makeAttribute,
   makeName,
   type NameAttribute,
   nameFromAttributes,
-  nameFromRdns,
 } from "./make-name.ts";
 export { parseSubjectText } from "./subject-text.ts";
 

@@ -20,7 +20,6 @@ import { assembleSigned, elementLength, Splice } from "./splice.ts";
 export {
   nodeSignOptions,
   type SignatureAlgorithm,
-  signatureAlgorithmDer,
 } from "./signature-algorithm.ts";
 
 export interface TemplateOptions {
