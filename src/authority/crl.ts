@@ -43,6 +43,7 @@ export class CrlPublisher {
   readonly #options: CrlOptions;
   readonly #entries = new Map<string, Entry>();
   #sequence = 0;
+  #imported: boolean | undefined;
   #published: Tracked | undefined;
   #building: Promise<PublishedCrl> | undefined;
 
@@ -100,7 +101,8 @@ export class CrlPublisher {
   }
 
   async #publish(now: Date, before: PublishedCrl | undefined): Promise<PublishedCrl> {
-    const { issuer, store, validitySeconds, url } = this.#options;
+    const { issuer, store, validitySeconds } = this.#options;
+    const url = await this.#scope();
     this.#dropExpired(before?.thisUpdate);
     const number = await store.nextNumber(sequenceName(issuer.id), (before?.number ?? 0) + 1);
     const thisUpdate = wholeSeconds(now);
@@ -121,6 +123,19 @@ export class CrlPublisher {
     await this.#share(published);
     this.#published = published;
     return published;
+  }
+
+  /**
+   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it. An
+   * imported authority has certificates that name none: they would be out of such a list's scope,
+   * so a list of theirs carries no scope and covers all.
+   */
+  async #scope(): Promise<string | undefined> {
+    const { store, url, clock } = this.#options;
+    this.#imported ??=
+      (await store.searchCertificates({ requestedBy: "import", limit: 1, now: clock() })).items
+        .length > 0;
+    return this.#imported ? undefined : url;
   }
 
   /**

@@ -172,6 +172,11 @@ describe("a CA with an encrypted key moves in", () => {
     const numberOf = (file: string) =>
       Number(ca.openssl("crl", "-in", file, "-noout", "-crlnumber").split("=")[1]);
     expect(numberOf("new.pem")).toBeGreaterThan(numberOf("crl.pem"));
+    // Certificates of before name no distribution point: the list must cover them all the same.
+    const verified = ca.attempt(
+      ...["verify", "-crl_check", "-CAfile", "cacert.pem", "-CRLfile", "new.pem", "stolen.crt"],
+    );
+    expect(verified.said).toContain("certificate revoked");
   });
 
   test("old revocations are events in their order, and the number of the next CRL is above the old one", async () => {
