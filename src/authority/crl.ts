@@ -63,11 +63,12 @@ export class CrlPublisher {
 
   async #refresh(): Promise<PublishedCrl> {
     const now = this.#options.clock();
-    await this.#follow();
-    // Another node may have published a newer one; on SQLite this reads back one's own.
+    // Another node may have published a newer one; on SQLite this reads back one's own. Before the
+    // history is read: what that list holds is then certainly among what this node knows.
     if (this.#published === undefined || this.#options.store.engine === "postgres") {
-      this.#published = (await this.#shared()) ?? this.#published;
+      this.#published = newerOf(this.#published, await this.#shared());
     }
+    await this.#follow();
     const published = this.#published;
     const unchanged = published?.sequence === this.#sequence;
     if (published !== undefined && unchanged && now.getTime() < halfOf(published)) {
@@ -164,6 +165,8 @@ export class CrlPublisher {
   }
 
   async #share({ der, number, sequence, thisUpdate, nextUpdate }: Tracked): Promise<void> {
+    // Another node may have been faster with a newer number: its list stays.
+    if (((await this.#shared())?.number ?? 0) > number) return;
     const shared: SharedCrl = {
       number,
       sequence,
@@ -173,6 +176,10 @@ export class CrlPublisher {
     };
     await this.#options.store.putFact(factName(this.#options.issuer.id), JSON.stringify(shared));
   }
+}
+
+function newerOf(one: Tracked | undefined, other: Tracked | undefined): Tracked | undefined {
+  return (other?.number ?? 0) > (one?.number ?? 0) ? other : one;
 }
 
 interface SharedCrl {

@@ -1,6 +1,6 @@
 /** Object identifiers (X.690 8.19): dotted text and content octets, and the named ones. */
 
-import { DerError } from "./reader.ts";
+import { DerError, type DerReader } from "./reader.ts";
 
 /** The named identifiers that more than one room speaks of. */
 export const oids = {
@@ -106,6 +106,18 @@ export function decodeOid(octets: Uint8Array): string {
   }
   if (begun || dotted === "") throw malformed("empty or cut off", octets.length);
   return dotted;
+}
+
+/** The next element, an OBJECT IDENTIFIER, as dotted text. Throws DerError with its place. */
+export function readOid(reader: DerReader, field: string): string {
+  const octets = reader.content(0x06, field);
+  try {
+    return decodeOid(octets);
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    const start = reader.offset - octets.length;
+    throw new DerError(`not an object identifier: ${error.problem}`, start + error.offset, field);
+  }
 }
 
 /** Longer than any in use; keeps a hostile one from becoming megabytes of digits. */

@@ -26,7 +26,7 @@ export function encodePem(label: string, der: Uint8Array): Pem {
  */
 export function decodePem(text: string): PemBlock[] {
   const blocks: PemBlock[] = [];
-  const begin = /-----BEGIN ([^\r\n]{0,64}?)-----/g;
+  const begin = /-----BEGIN ([ -~]{0,64}?)-----/g;
   for (let found = begin.exec(text); found !== null; found = begin.exec(text)) {
     const label = found[1] ?? "";
     const end = text.indexOf("-----", begin.lastIndex);
@@ -44,7 +44,7 @@ export function decodePem(text: string): PemBlock[] {
 
 /** The labels of a text, also of blocks that cannot be read. */
 export function pemLabels(text: string): string[] {
-  return Array.from(text.matchAll(/-----BEGIN ([^\r\n]{0,64}?)-----/g), (found) => found[1] ?? "");
+  return Array.from(text.matchAll(/-----BEGIN ([ -~]{0,64}?)-----/g), (found) => found[1] ?? "");
 }
 
 /** Strict base64 with line breaks; undefined for anything else. */

@@ -10,11 +10,14 @@ export class DerError extends Error {
   readonly offset: number;
   /** The field that was being read, e.g. `certificationRequestInfo.subject`. */
   readonly field: string;
+  /** The reason alone. */
+  readonly problem: string;
 
   constructor(problem: string, offset: number, field: string) {
     super(`${field}: ${problem} (at byte ${offset})`);
     this.offset = offset;
     this.field = field;
+    this.problem = problem;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Certificate requests (PKCS#10, RFC 2986): only a request whose signature verified leaves here. */
 
 import { hash } from "node:crypto";
-import { decodeOid, oids } from "../der/oid.ts";
+import { oids, readOid } from "../der/oid.ts";
 import { DerError, DerReader } from "../der/reader.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import { type GeneralName, readGeneralNames } from "./general-name.ts";
@@ -136,7 +136,7 @@ function readInfo(info: DerReader): RequestContent {
   const seen = new Set<string>();
   while (list !== undefined && !list.done) {
     const attribute = list.enter(0x30, `${INFO}.attributes`);
-    const type = decodeOid(attribute.content(0x06, `${INFO}.attributes`));
+    const type = readOid(attribute, `${INFO}.attributes`);
     const values = attribute.enter(0x31, `${INFO}.attributes`);
     attribute.end();
     if (seen.has(type)) list.fail(`the attribute ${names.get(type) ?? type} stands twice`);
@@ -144,14 +144,21 @@ function readInfo(info: DerReader): RequestContent {
     if (type === oids.extensionRequest) {
       extensions = readExtensions(values.enter(0x30, `${INFO}.attributes.extensionRequest`));
       values.end();
-    } else attributes.push(names.get(type) ?? type);
+    } else {
+      // What these hold is of no use here, but it has to be whole elements.
+      do values.any(`${INFO}.attributes.${names.get(type) ?? type}`);
+      while (!values.done);
+      attributes.push(names.get(type) ?? type);
+    }
   }
   info.end();
   const alternative = extensions.find(({ oid }) => oid === oids.subjectAltName);
   const { names: subjectAltNames, unsupported: unsupportedNames } =
     alternative === undefined
       ? { names: [], unsupported: [] }
-      : readGeneralNames(alternative.value);
+      : inPlace(alternative.value.byteOffset - info.bytes.byteOffset, () =>
+          readGeneralNames(alternative.value),
+        );
   return { subject, publicKey, subjectAltNames, unsupportedNames, extensions, attributes };
 }
 
@@ -160,7 +167,7 @@ function readExtensions(list: DerReader): RequestedExtension[] {
   const seen = new Set<string>();
   while (!list.done) {
     const extension = list.enter(0x30, list.field);
-    const oid = decodeOid(extension.content(0x06, `${list.field}.extnID`));
+    const oid = readOid(extension, `${list.field}.extnID`);
     const critical = extension.peek() === 0x01 ? readTrue(extension) : false;
     const value = extension.content(0x04, `${list.field}.extnValue`);
     extension.end();
@@ -185,7 +192,6 @@ function inPlace<T>(start: number, read: () => T): T {
     return read();
   } catch (error) {
     if (!(error instanceof DerError)) throw error;
-    const problem = error.message.slice(error.field.length + 2).replace(/ \(at byte \d+\)$/, "");
-    throw new DerError(problem, start + error.offset, error.field);
+    throw new DerError(error.problem, start + error.offset, error.field);
   }
 }

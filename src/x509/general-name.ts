@@ -4,7 +4,7 @@
  */
 
 import ipaddr from "ipaddr.js";
-import { decodeOid } from "../der/oid.ts";
+import { decodeOid, readOid } from "../der/oid.ts";
 import { DerReader } from "../der/reader.ts";
 import { implicit, sequence } from "../der/writer.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
@@ -105,6 +105,8 @@ const canonicalForms: Readonly<Record<GeneralNameKind, (text: string) => string 
 };
 
 function canonicalDns(text: string): string | undefined {
+  // Lower case makes ASCII of some others: the Kelvin sign would pass for a "k".
+  if (!/^[!-~]+$/.test(text)) return undefined;
   const name = text.toLowerCase().replace(/\.$/, "");
   if (name.length === 0 || name.length > 253) return undefined;
   const labels = name.split(".");
@@ -119,20 +121,35 @@ function canonicalDns(text: string): string | undefined {
 
 function canonicalIp(text: string): string | undefined {
   // ipaddr.js takes "127.1", octal parts and zones, which mean different things to others.
-  if (ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text)) return text;
-  if (!/^[0-9a-f:.]+$/i.test(text) || !text.includes(":") || !ipaddr.IPv6.isValid(text)) {
-    return undefined;
-  }
-  return ipaddr.IPv6.parse(text).toRFC5952String();
+  if (isFourPartDecimal(text)) return text;
+  // It also reads "::10.0.0.1" as "::ffff:10.0.0.1", another address: it gets no dotted part.
+  const [, groups = text, dotted] = /^(.*:)([^:]*\..*)$/s.exec(text) ?? [];
+  if (dotted !== undefined && !isFourPartDecimal(dotted)) return undefined;
+  const plain = dotted === undefined ? groups : groups + lastGroups(dotted);
+  if (!/^[0-9a-f:]*:[0-9a-f:]*$/i.test(plain) || !ipaddr.IPv6.isValid(plain)) return undefined;
+  return ipaddr.IPv6.parse(plain).toRFC5952String();
+}
+
+function isFourPartDecimal(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text);
+}
+
+/** The last 32 bits of an IPv6 address: `10.0.0.1` → `a00:1`. */
+function lastGroups(dotted: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = dotted.split(".").map(Number);
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
 }
 
 function canonicalUri(text: string): string | undefined {
   if (text.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/i.test(text)) return undefined;
   if (/["<>\\^`{|}]|%(?![0-9a-f]{2})/i.test(text)) return undefined;
-  return text.replace(/^[^:]+:(\/\/[^/?#]*)?/, (authority) => {
-    const at = authority.lastIndexOf("@");
-    return authority.slice(0, at + 1) + authority.slice(at + 1).toLowerCase();
-  });
+  const [start = "", scheme = "", authority] = /^([^:]+:)(\/\/[^/?#]*)?/.exec(text) ?? [];
+  if (authority === undefined) return scheme.toLowerCase() + text.slice(start.length);
+  const host = authority.lastIndexOf("@") + 1 || 2;
+  // RFC 5280 4.2.1.6: a URI with an authority names a host.
+  if (/^(:|$)/.test(authority.slice(host))) return undefined;
+  const canonical = authority.slice(0, host) + authority.slice(host).toLowerCase();
+  return scheme.toLowerCase() + canonical + text.slice(start.length);
 }
 
 function canonicalEmail(text: string): string | undefined {
@@ -168,8 +185,7 @@ function describeUnsupported(
   list: DerReader,
   field: string,
 ): string {
-  if (tag === 0xa0)
-    return `otherName ${decodeOid(new DerReader(content, field).content(6, field))}`;
+  if (tag === 0xa0) return `otherName ${readOid(new DerReader(content, field), field)}`;
   if (tag === 0x88) return `registeredID ${decodeOid(content)}`;
   const name = { 163: "x400Address", 164: "directoryName", 165: "ediPartyName" }[tag];
   return name ?? list.fail(`tag ${tag} is no GeneralName`, field);

@@ -65,10 +65,22 @@ export function nameFromAttributes(attributes: readonly NameAttribute[]): Distin
   return nameFromRdns(attributes.map((attribute) => [attribute]));
 }
 
-/** Makes a name of whole RDNs; the attributes of each are put in DER's order. */
+/**
+ * Makes a name of whole RDNs. The attributes of each are put in DER's order, in the bytes and in
+ * the list, so that the name is the same after it was encoded and parsed.
+ */
 export function nameFromRdns(rdns: readonly (readonly NameAttribute[])[]): DistinguishedName {
-  const encoded = rdns.map((rdn) =>
-    set(...rdn.map(({ type, stringTag, bytes }) => sequence(oid(type), tlv(stringTag, bytes)))),
+  const ordered = rdns.map((rdn) =>
+    rdn
+      .map((attribute) => ({ attribute, der: encodeAttribute(attribute) }))
+      .sort((a, b) => Buffer.compare(a.der, b.der)),
   );
-  return { rdns, der: sequence(...encoded) };
+  return {
+    rdns: ordered.map((rdn) => rdn.map(({ attribute }) => attribute)),
+    der: sequence(...ordered.map((rdn) => set(...rdn.map(({ der }) => der)))),
+  };
+}
+
+function encodeAttribute({ type, stringTag, bytes }: NameAttribute): Uint8Array {
+  return sequence(oid(type), tlv(stringTag, bytes));
 }

@@ -3,7 +3,7 @@
  * octets. Decisions and comparisons use these lists, never the text for people.
  */
 
-import { decodeOid } from "../der/oid.ts";
+import { readOid } from "../der/oid.ts";
 import { DerError, DerReader } from "../der/reader.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import { findAttributeType } from "./attribute-types.ts";
@@ -55,7 +55,7 @@ function readRdn(entries: DerReader, field: string): NameAttribute[] {
     if (attributes.length >= MOST) entries.fail(`more than ${MOST} attributes in one RDN`);
     const from = entries.offset;
     const entry = entries.enter(0x30, field);
-    const type = decodeOid(entry.content(0x06, field));
+    const type = readOid(entry, field);
     const start = entry.offset;
     const { tag: stringTag, content: bytes } = entry.any(field);
     entry.end();

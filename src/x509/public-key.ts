@@ -1,7 +1,7 @@
 /** SubjectPublicKeyInfo (RFC 5280 4.1.2.7, 5480, 8410) ↔ KeyObject. */
 
 import { createPublicKey, hash, type KeyObject } from "node:crypto";
-import { decodeOid, oids } from "../der/oid.ts";
+import { oids, readOid } from "../der/oid.ts";
 import { DerError, DerReader } from "../der/reader.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 
@@ -73,10 +73,10 @@ export function readPublicKey(spki: Uint8Array, field: string, made?: KeyObject)
 }
 
 function readKind(algorithm: DerReader, bits: Uint8Array, field: string): Kind {
-  const type = decodeOid(algorithm.content(0x06, `${field}.algorithm`));
+  const type = readOid(algorithm, `${field}.algorithm`);
   if (type === oids.ecPublicKey) {
     if (algorithm.peek() !== 0x06) algorithm.fail("the curve is not a named one");
-    const curve = curves[decodeOid(algorithm.content(0x06, `${field}.curve`))];
+    const curve = curves[readOid(algorithm, `${field}.curve`)];
     if (curve === undefined) algorithm.fail("the curve is none of P-256, P-384, P-521");
     if (bits[0] !== 4 || bits.length !== 1 + 2 * curve.octets) {
       algorithm.fail(`not an uncompressed point of ${curve.keyType}`, `${field}.subjectPublicKey`);

@@ -9,21 +9,20 @@ import { accepted, type Outcome, refused } from "../refusal.ts";
 
 const labels = new Set(["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]);
 
+/** PEM of any kind, SSH2 and PuTTY. Bounded, so that a body of BEGINs costs no more than another. */
+const namesPrivateKey = /BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY|PuTTY-User-Key-File-/i;
+
 /**
  * PEM (either label, CR LF, text around it), DER or bare base64 → DER of one request. Refuses with
  * `private-key-posted` for any private key, else `malformed-csr`. Does not parse the request.
  */
 export function requestBytes(body: Uint8Array): Outcome<Uint8Array> {
   if (body.length === 0) return malformed("The body is empty.");
-  if (body[0] === 0x30) return checked(body);
   const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
+  if (namesPrivateKey.test(text) || isPrivateJwk(text)) return privateKey();
   const found = pemLabels(text);
-  if (
-    found.some((label) => /PRIVATE KEY/i.test(label)) ||
-    /BEGIN [A-Z0-9 ]*PRIVATE KEY/i.test(text)
-  ) {
-    return privateKey();
-  }
+  // 0x30 is also the digit "0", which text before a PEM may begin with.
+  if (body[0] === 0x30 && found.length === 0) return checked(body);
   if (found.length === 0) {
     const der = decodeBase64(text);
     return der === undefined ? malformed("The body is neither PEM, DER nor base64.") : checked(der);
@@ -42,6 +41,11 @@ export function requestBytes(body: Uint8Array): Outcome<Uint8Array> {
   }
 }
 
+/** A JSON Web Key with its private part (RFC 7517, 7518 6.2.2). */
+function isPrivateJwk(text: string): boolean {
+  return text.includes('"kty"') && /"d"\s{0,9}:\s{0,9}"/.test(text);
+}
+
 function checked(der: Uint8Array): Outcome<Uint8Array> {
   return isPrivateKey(der) ? privateKey() : accepted(der);
 }
@@ -57,7 +61,10 @@ function privateKey(): Outcome<never> {
   );
 }
 
-/** PKCS#8, also encrypted (RFC 5958), SEC 1 (RFC 5915) or PKCS#1 (RFC 8017), by their first fields. */
+/**
+ * PKCS#8, also encrypted (RFC 5958), SEC 1 (RFC 5915), PKCS#1 (RFC 8017), or PKCS#12 (RFC 7292,
+ * which is made to carry one), by their first fields.
+ */
 function isPrivateKey(der: Uint8Array): boolean {
   try {
     const fields = new DerReader(der).enter(0x30, "key");
@@ -67,8 +74,9 @@ function isPrivateKey(der: Uint8Array): boolean {
     }
     const version = fields.content(0x02, "key");
     const next = fields.peek();
-    const small = version.length === 1 && (version[0] ?? 2) <= 1;
-    return small && (next === 0x30 || next === 0x04 || next === 0x02);
+    if (version.length !== 1) return false;
+    if (version[0] === 3) return next === 0x30;
+    return (version[0] ?? 2) <= 1 && (next === 0x30 || next === 0x04 || next === 0x02);
   } catch (error) {
     if (error instanceof DerError) return false;
     throw error;

@@ -1,7 +1,7 @@
 /** Proof of possession: the algorithms that a request may be signed with (RFC 4055, 5758, 8410). */
 
 import { constants, verify } from "node:crypto";
-import { decodeOid, oids } from "../der/oid.ts";
+import { oids, readOid } from "../der/oid.ts";
 import type { DerReader } from "../der/reader.ts";
 import type { PublicKey } from "./public-key.ts";
 
@@ -53,7 +53,7 @@ const pssHashes: Readonly<Record<string, string>> = {
 
 /** Reads an AlgorithmIdentifier; a string says in words why it is not accepted. Throws DerError. */
 export function readRequestSignature(algorithm: DerReader): RequestSignature | string {
-  const type = decodeOid(algorithm.content(0x06, "signatureAlgorithm"));
+  const type = readOid(algorithm, "signatureAlgorithm");
   if (type === oids.rsassaPss) return readPss(algorithm);
   const signature = known[type];
   if (signature === undefined) {
@@ -87,7 +87,7 @@ export function signatureVerifies(
   }
 }
 
-/** RSASSA-PSS-params (RFC 4055 3.1): one SHA-2 for message and mask, salt of at most 64 octets. */
+/** RSASSA-PSS-params (RFC 4055 3.1): one SHA-2 for message and mask, any salt. */
 function readPss(algorithm: DerReader): RequestSignature | string {
   const old =
     "The request is signed with RSASSA-PSS and SHA-1 or unequal hashes. Use SHA-256 or stronger for both.";
@@ -100,25 +100,29 @@ function readPss(algorithm: DerReader): RequestSignature | string {
   const wrapper = parameters.enter(0xa1, field);
   const generator = wrapper.enter(0x30, field);
   wrapper.end();
-  const isMgf1 = decodeOid(generator.content(0x06, field)) === oids.mgf1;
+  const isMgf1 = readOid(generator, field) === oids.mgf1;
   const hash = pssHashes[digest];
   if (!isMgf1 || hash === undefined || readHash(generator, field) !== digest) return old;
-  let saltLength = 20;
-  if (parameters.peek() === 0xa2) {
-    const salt = parameters.enter(0xa2, field);
-    const [octet = 0x80, ...more] = salt.content(0x02, field);
-    if (more.length > 0 || octet > 64) salt.fail("a salt of 0 to 64 octets expected");
-    salt.end();
-    saltLength = octet;
-  }
+  const saltLength = parameters.peek() === 0xa2 ? readSaltLength(parameters, field) : 20;
   parameters.end();
   return { name: `rsassaPss-${hash.toUpperCase()}`, family: "rsa", hash, saltLength };
+}
+
+/** OpenSSL before 3.1 takes the longest salt that fits unless told otherwise: 222 for RSA-2048. */
+function readSaltLength(parameters: DerReader, field: string): number {
+  const salt = parameters.enter(0xa2, field);
+  const [high = 0x80, low, ...more] = salt.content(0x02, field);
+  salt.end();
+  const minimal = low === undefined || high > 0 || low >= 0x80;
+  if (high >= 0x80 || more.length > 0 || !minimal)
+    salt.fail("a salt of 0 to 32767 octets expected");
+  return low === undefined ? high : high * 256 + low;
 }
 
 function readHash(wrapper: DerReader, field: string): string {
   const fields = wrapper.enter(0x30, field);
   wrapper.end();
-  const digest = decodeOid(fields.content(0x06, field));
+  const digest = readOid(fields, field);
   if (!fields.done && fields.content(0x05, field).length > 0) fields.fail("NULL expected");
   fields.end();
   return digest;

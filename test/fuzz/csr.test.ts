@@ -134,9 +134,7 @@ describe("random requests", () => {
           .map((line) => line.trim().replace(/^\w+=/, "").replace(/\\(.)/g, "$1"));
         // RFC 2253 shows the last attribute first.
         const plain = (one: string) => one.replace(/\\/g, "").replace(/\s+/g, " ").trim();
-        expect(values.reverse().map(plain)).toEqual(
-          wish.attributes.map((one) => plain(one.value)),
-        );
+        expect(values.reverse().map(plain)).toEqual(wish.attributes.map((one) => plain(one.value)));
       }),
       { numRuns: long ? 500 : 25 },
     );
