@@ -326,10 +326,55 @@ describe("a trusted foreign issuer", () => {
     expect(other.json.violations).toMatchObject([{ rule: "subjectAltName.grant" }]);
   });
 
-  test("may rotate its keys: an unknown kid is fetched once, the others come from the cache", async () => {
+  test("is asked for its keys once: the next tokens are verified from the cache", async () => {
     const before = fetched;
     for (let i = 0; i < 5; i++) await enrol(await sign(foreign.privateKey, "one"), newKey(), cart);
     expect(fetched).toBe(before);
+  });
+
+  test("given by a file rotates its keys when the file changes, without a restart", async () => {
+    const file = "cluster-jwks.json";
+    const [one, two] = [
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+      generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    ];
+    const write = async (key: KeyObject, kid: string) =>
+      writeFileSync(
+        join(byFile.folder, file),
+        JSON.stringify({ keys: [{ ...(await exportJWK(key)), kid, alg: "ES256" }] }),
+      );
+    const byFile = await startAuthority({
+      config: (yaml) => {
+        const audience = "countersign";
+        const issuer = {
+          issuer: foreignIssuer,
+          audience,
+          jwks: file,
+          algorithms: ["ES256"],
+          profile: "client",
+        };
+        yaml["tokens"] = { issuers: [issuer] };
+      },
+    });
+    const enrolBy = async (key: KeyObject, kid: string) => {
+      const token = await new SignJWT({})
+        .setProtectedHeader({ alg: "ES256", kid })
+        .setSubject("cart")
+        .setIssuer(foreignIssuer)
+        .setAudience("countersign")
+        .setIssuedAt()
+        .setExpirationTime("10m")
+        .sign(key);
+      const body = { csr: makeCsr({ key: newKey(), subject: `${testSubject}/CN=cart` }) };
+      return (await byFile.call("POST", "/v1/certificates", { token, body })).status;
+    };
+    await write(one.publicKey, "one");
+    expect(await enrolBy(one.privateKey, "one")).toBe(201);
+    expect(await enrolBy(two.privateKey, "two")).toBe(401);
+    await write(two.publicKey, "two");
+    expect(await enrolBy(two.privateKey, "two")).toBe(201);
+    expect(await enrolBy(one.privateKey, "one")).toBe(401);
+    await byFile.stop();
   });
 
   test("is held to its algorithm, audience and claims", async () => {
