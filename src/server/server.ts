@@ -64,8 +64,9 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   for (const schema of sharedSchemas) app.addSchema(schema);
 
   await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
-  requireCallers(app, authority);
+  // Before anyone is asked who he is: proving that costs more than counting.
   await limitRequests(app, config.rates);
+  requireCallers(app, authority);
   const registry = countRequests(app, authority);
   app.decorate("metricsRegistry", registry);
   readCsrBodies(app);

@@ -58,6 +58,9 @@ describe("limits (S-28)", () => {
     for (let i = 0; i < 400 && status !== 429; i++)
       status = (await authority.call("GET", "/healthz")).status;
     expect(status).toBe(429);
+    // Counted before anyone is asked who he is: no signature is verified for an address over it.
+    const forged = await authority.call("POST", "/v1/certificates", { token: "x.y.z", body: {} });
+    expect(forged.status).toBe(429);
   });
 });
 
