@@ -1,3 +1,4 @@
+import type { ForeignIssuer } from "../authority/token-desk.ts";
 import { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
@@ -18,20 +19,6 @@ export interface Listener {
 export interface RateLimit {
   readonly max: number;
   readonly windowSeconds: number;
-}
-
-/** Somebody else whose JWTs enrol here. */
-export interface TrustedIssuer {
-  readonly issuer: string;
-  readonly audience: string;
-  readonly jwks: { readonly url: URL } | { readonly file: string };
-  readonly algorithms: readonly string[];
-  /** Claim that gives the common name. */
-  readonly commonNameClaim: string;
-  /** `dns:{sub}.svc`: a claim's name between braces. */
-  readonly subjectAltNameTemplates: readonly string[];
-  readonly profile: string;
-  readonly oneTime: boolean;
 }
 
 /** What the server is built from: nothing in it needs checking again. */
@@ -57,7 +44,7 @@ export interface CompiledConfig {
   readonly tokens: {
     readonly ttlSeconds: number;
     readonly maxTtlSeconds: number;
-    readonly issuers: readonly TrustedIssuer[];
+    readonly issuers: readonly ForeignIssuer[];
   };
   readonly indexReaders: "certificate" | "operator";
   /** Undefined: nothing is counted. */
@@ -169,7 +156,7 @@ function listenersOf({ listen }: Config): CompiledConfig["listeners"] {
   };
 }
 
-function trustedIssuer(wish: Config["tokens"]["issuers"][number]): TrustedIssuer {
+function trustedIssuer(wish: Config["tokens"]["issuers"][number]): ForeignIssuer {
   const { issuer, audience, jwks, algorithms, claims, profile, oneTime } = wish;
   return {
     issuer,
