@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { describeConfig } from "../config/load.ts";
 import { type DataFlags, readCompiledConfig, readConfig, withData } from "./options.ts";
+import { formatTable } from "./table.ts";
 
 /** `countersign config check|show`. */
 export function registerConfig(program: Command): void {
@@ -16,7 +17,12 @@ export function registerConfig(program: Command): void {
     .description("every value in force and where it comes from; secrets masked")
     .option("--json", "as JSON")
     .action((flags: DataFlags & { readonly json?: boolean }) => {
-      const loaded = readConfig(flags);
-      console.log(flags.json ? JSON.stringify(loaded.values, null, 2) : describeConfig(loaded));
+      const described = describeConfig(readConfig(flags));
+      if (flags.json) {
+        console.log(JSON.stringify(described, null, 2));
+        return;
+      }
+      const rows = described.map(({ key, value, origin }) => [key, JSON.stringify(value), origin]);
+      console.log(formatTable(["key", "value", "from"], rows));
     });
 }
