@@ -1,0 +1,233 @@
+import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import {
+  bitString,
+  boolean,
+  concat,
+  explicit,
+  implicit,
+  integer,
+  nullValue,
+  octetString,
+  oid,
+  sequence,
+  set,
+  tlv,
+  utf8String,
+} from "../../../src/der/writer.ts";
+import { encodeRequest, verifyRequest } from "../../../src/x509/csr.ts";
+import { encodeGeneralNames } from "../../../src/x509/general-name.ts";
+import { formatName, makeName } from "../../../src/x509/name.ts";
+import { publicKeyOf } from "../../../src/x509/public-key.ts";
+import { openssl } from "../../helpers/x509-chain.ts";
+
+const keys = {
+  "P-256": generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey,
+  "P-384": generateKeyPairSync("ec", { namedCurve: "P-384" }).privateKey,
+  "P-521": generateKeyPairSync("ec", { namedCurve: "P-521" }).privateKey,
+  "RSA-2048": generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey,
+  Ed25519: generateKeyPairSync("ed25519").privateKey,
+  Ed448: generateKeyPairSync("ed448").privateKey,
+} as const;
+type KeyName = keyof typeof keys;
+
+function requested(key: KeyObject, ...more: string[]): Uint8Array {
+  const names = "subjectAltName=DNS:web.example.test,IP:10.0.0.1,email:a@b.test,URI:urn:x";
+  const args = ["req", "-new", "-key", "key", "-subj", "/C=IN/O=Example/CN=web", "-addext", names];
+  const pem = key.export({ type: "pkcs8", format: "pem" });
+  const made = openssl([...args, "-outform", "DER", "-out", "out", ...more], { key: pem });
+  if (made.written.length === 0) throw new Error(made.output);
+  return made.written;
+}
+
+const told = (der: Uint8Array) => {
+  const outcome = verifyRequest(der);
+  return outcome.ok ? "ok" : `${outcome.refusal.code}: ${outcome.refusal.detail}`;
+};
+
+describe("requests of the real openssl req", () => {
+  test.each<[KeyName, string, string[]]>([
+    ["P-256", "ecdsa-with-SHA256", ["-sha256"]],
+    ["P-256", "ecdsa-with-SHA512", ["-sha512"]],
+    ["P-384", "ecdsa-with-SHA384", ["-sha384"]],
+    ["P-521", "ecdsa-with-SHA512", ["-sha512"]],
+    ["RSA-2048", "sha256WithRSAEncryption", ["-sha256"]],
+    ["RSA-2048", "sha384WithRSAEncryption", ["-sha384"]],
+    ["RSA-2048", "sha512WithRSAEncryption", ["-sha512"]],
+    ["RSA-2048", "rsassaPss-SHA256", ["-sha256", "-sigopt", "rsa_padding_mode:pss"]],
+    ["RSA-2048", "rsassaPss-SHA384", pss("sha384", "0")],
+    ["RSA-2048", "rsassaPss-SHA512", pss("sha512", "digest")],
+    ["RSA-2048", "rsassaPss-SHA256", pss("sha256", "max")],
+    ["Ed25519", "Ed25519", []],
+    ["Ed448", "Ed448", []],
+  ])("%s signed with %s %j are verified", (key, algorithm, more) => {
+    const outcome = verifyRequest(requested(keys[key], ...more));
+    if (!outcome.ok) throw new Error(outcome.refusal.detail);
+    const { subject, publicKey, subjectAltNames, signatureAlgorithm, extensions } = outcome.value;
+    expect([publicKey.keyType, signatureAlgorithm]).toEqual([key, algorithm]);
+    expect(formatName(subject)).toBe("C=IN, O=Example, CN=web");
+    expect(subjectAltNames.map(({ kind, value }) => `${kind}:${value}`)).toEqual([
+      "dns:web.example.test",
+      "ip:10.0.0.1",
+      "email:a@b.test",
+      "uri:urn:x",
+    ]);
+    expect(extensions.map(({ name }) => name)).toEqual(["subjectAltName"]);
+  });
+
+  test.each<[KeyName, string, string[], RegExp]>([
+    ["RSA-2048", "SHA-1", ["-sha1"], /SHA-1 is broken/],
+    ["RSA-2048", "MD5", ["-md5"], /MD5 is broken/],
+    ["P-256", "SHA-1", ["-sha1"], /SHA-1 is broken/],
+    ["RSA-2048", "PSS and SHA-1", pss("sha1", "digest"), /RSASSA-PSS and SHA-1/],
+    ["RSA-2048", "SHA-224", ["-sha224"], /is not known here/],
+  ])("%s signed with %s are refused in words", (key, _hash, more, words) => {
+    const text = told(requested(keys[key], ...more));
+    expect(text).toMatch(/^bad-proof-of-possession: /);
+    expect(text).toMatch(words);
+  });
+});
+
+function pss(digest: string, salt: string): string[] {
+  return [`-${digest}`, "-sigopt", "rsa_padding_mode:pss", "-sigopt", `rsa_pss_saltlen:${salt}`];
+}
+
+/** A request put together part by part and correctly signed, so that only its form is wrong. */
+function handmade(parts: {
+  version?: Uint8Array;
+  subject?: Uint8Array;
+  spki?: Uint8Array;
+  attributes?: Uint8Array;
+  behind?: Uint8Array;
+}): Uint8Array {
+  const info = sequence(
+    parts.version ?? integer(0),
+    parts.subject ?? makeName([{ type: "CN", value: "web" }]).der,
+    parts.spki ?? publicKeyOf(keys["P-256"]).spki,
+    parts.attributes ?? implicit(0, new Uint8Array(), true),
+  );
+  const algorithm = sequence(oid("1.2.840.10045.4.3.2"));
+  const signature = bitString(sign("sha256", info, keys["P-256"]));
+  return concat([sequence(info, algorithm, signature), parts.behind ?? new Uint8Array()]);
+}
+
+const extensionRequest = "1.2.840.113549.1.9.14";
+const asking = (...extensions: Uint8Array[]) =>
+  explicit(0, sequence(oid(extensionRequest), set(sequence(...extensions))));
+const extension = (type: string, value: Uint8Array) => sequence(oid(type), octetString(value));
+const altName = extension("2.5.29.17", encodeGeneralNames([{ kind: "dns", value: "a.test" }]));
+const password = sequence(oid("1.2.840.113549.1.9.7"), set(utf8String("secret")));
+const { spki } = publicKeyOf(keys["P-256"]);
+const offCurve = Uint8Array.from(spki);
+offCurve[offCurve.length - 1]! ^= 1;
+const compressed = sequence(
+  sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")),
+  bitString(concat([Uint8Array.of(2), spki.subarray(spki.length - 64, spki.length - 32)])),
+);
+const nested = (levels: number) => {
+  let der: Uint8Array = nullValue();
+  for (let level = 0; level < levels; level++) der = sequence(der);
+  return der;
+};
+
+describe("the form of a request", () => {
+  test.each([
+    ["as it should be", {}],
+    ["with names asked for", { attributes: asking(altName) }],
+    ["with a challenge password", { attributes: explicit(0, password) }],
+  ])("%s is accepted", (_title, parts) => {
+    expect(told(handmade(parts))).toBe("ok");
+  });
+
+  test("names and attributes come back, and the password's value does not", () => {
+    const both = concat([password, asking(altName).subarray(2)]);
+    const outcome = verifyRequest(handmade({ attributes: implicit(0, both, true) }));
+    if (!outcome.ok) throw new Error(outcome.refusal.detail);
+    expect(outcome.value.attributes).toEqual(["challengePassword"]);
+    expect(outcome.value.subjectAltNames).toEqual([{ kind: "dns", value: "a.test" }]);
+  });
+
+  test.each<[string, Parameters<typeof handmade>[0], RegExp]>([
+    ["version 2", { version: integer(1) }, /version: not 0/],
+    ["a point off its curve", { spki: offCurve }, /subjectPublicKeyInfo: .*off its curve/],
+    ["a compressed point", { spki: compressed }, /not an uncompressed point/],
+    ["an extension twice", { attributes: asking(altName, altName) }, /subjectAltName stands twice/],
+    [
+      "an attribute twice",
+      { attributes: implicit(0, concat([password, password]), true) },
+      /challengePassword stands twice/,
+    ],
+    [
+      "an explicit FALSE",
+      { attributes: asking(sequence(oid("1.2.3"), tlv(1, Uint8Array.of(0)), octetString(spki))) },
+      /critical is not DER's TRUE/,
+    ],
+    [
+      "a TRUE of another value",
+      { attributes: asking(sequence(oid("1.2.3"), tlv(1, Uint8Array.of(1)), octetString(spki))) },
+      /critical is not DER's TRUE/,
+    ],
+    [
+      "a third field behind an extension",
+      { attributes: asking(sequence(oid("1.2.3"), boolean(true), octetString(spki), nullValue())) },
+      /bytes too many/,
+    ],
+    [
+      "an attribute without values",
+      { attributes: explicit(0, sequence(oid("1.2.3"), set())) },
+      /missing/,
+    ],
+    [
+      "an attribute of half an element",
+      { attributes: explicit(0, sequence(oid("1.2.3"), set(Uint8Array.of(0x04, 0x05)))) },
+      /5 bytes announced, 0 are there/,
+    ],
+    ["trailing bytes", { behind: Uint8Array.of(0) }, /1 bytes too many/],
+    ["a second request behind it", { behind: handmade({}) }, /bytes too many/],
+    ["a subject 5000 levels deep", { subject: nested(5000) }, /expected tag 0x31/],
+    ["an attribute list 5000 levels deep", { attributes: nested(5000) }, /expected tag 0xa0/],
+    ["an object identifier with padding", { attributes: paddedOid() }, /not an object identifier/],
+  ])("%s is refused with field and offset", (_title, parts, reason) => {
+    const text = told(handmade(parts));
+    expect(text).toMatch(/^malformed-csr: /);
+    expect(text).toMatch(reason);
+    expect(text).toMatch(/\(at byte \d+\)/);
+  });
+
+  test("indefinite length and a length of four gigabytes are refused at once", () => {
+    const der = handmade({});
+    expect(told(concat([Uint8Array.of(0x30, 0x80), der.subarray(3), new Uint8Array(2)]))).toMatch(
+      /indefinite length/,
+    );
+    expect(told(Uint8Array.of(0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0))).toMatch(/announced/);
+    expect(told(Uint8Array.of(0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))).toMatch(/length of 9/);
+  });
+
+  test("the offset of a bad name counts from the beginning of the request", () => {
+    const bad = tlv(0x82, Buffer.from("a b"));
+    const der = handmade({ attributes: asking(extension("2.5.29.17", sequence(bad))) });
+    const at = Number(/at byte (\d+)/.exec(told(der))?.[1]);
+    // The reader stands behind the name when it says that it is none.
+    expect(Buffer.from(der).indexOf(Buffer.from(bad)) + bad.length).toBe(at);
+  });
+
+  test("the key of another signs for nobody", () => {
+    const other = publicKeyOf(generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey).spki;
+    expect(told(handmade({ spki: other }))).toMatch(/^bad-proof-of-possession: /);
+    const rsa = publicKeyOf(keys["RSA-2048"]).spki;
+    expect(told(handmade({ spki: rsa }))).toMatch(/^bad-proof-of-possession: /);
+  });
+
+  test("openssl req accepts what we encode, for every kind of key", () => {
+    for (const privateKey of Object.values(keys)) {
+      const subject = makeName([{ type: "CN", value: "web" }]);
+      const csr = encodeRequest({ subject, subjectAltNames: [], privateKey });
+      const { output } = openssl("req -inform DER -in csr -verify -noout".split(" "), { csr });
+      expect(output).toMatch(/verify OK/);
+    }
+  });
+});
+
+function paddedOid(): Uint8Array {
+  return explicit(0, sequence(tlv(0x06, Uint8Array.of(0x2a, 0x80, 0x01)), set(nullValue())));
+}
