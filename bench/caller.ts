@@ -12,11 +12,13 @@ import { measure, printJson, printTable } from "./figures.ts";
 const authority = await startAuthority();
 const holder = await authority.enrol();
 for (let i = 0; i < 500; i++) await authority.enrol({ cn: `other-${i}` }).catch(() => undefined);
-const sha256 = new X509Certificate(holder.cert).fingerprint256.replaceAll(":", "").toLowerCase();
+const leaf = new X509Certificate(holder.cert);
+const serial = leaf.serialNumber.toLowerCase();
+const sha256 = leaf.fingerprint256.replaceAll(":", "").toLowerCase();
 const ca = authority.root;
 
 const check = await measure("check", async () => {
-  const stored = await authority.service.authority.findPeer(sha256);
+  const stored = await authority.service.authority.findPeer(serial, sha256);
   if (stored === undefined || stored.notAfter < new Date()) throw new Error("not found");
 });
 const handshake = await measure(

@@ -253,9 +253,9 @@ export class Authority {
   searchAudit(query: AuditQuery): Promise<Page<AuditEntry>> {
     return this.#parts.store.searchAudit(query);
   }
-  /** The stored certificate with this fingerprint, as it stands now. */
-  findPeer(sha256: string): Promise<StoredCertificate | undefined> {
-    return this.#parts.store.findByFingerprint(sha256);
+  /** The stored certificate with this serial and fingerprint, as it stands now. */
+  findPeer(serial: string, sha256: string): Promise<StoredCertificate | undefined> {
+    return this.#parts.store.findPresented(serial, sha256);
   }
 
   /** When the certificate should be renewed (RFC 9773). */

@@ -118,7 +118,7 @@ async function resolveCaller(
   const peer = peerOf(request.raw);
   if (peer === undefined) return refused("unauthenticated", wanted(rule));
   request.peer = peer.der;
-  const stored = await authority.findPeer(peer.sha256);
+  const stored = await authority.findPeer(peer.serial, peer.sha256);
   const living = judgePeer(authority, peer, stored, rule);
   if (!living.ok) return living;
   const certificate = living.value;

@@ -110,7 +110,7 @@ function readCurrent(options: OwnCertificateOptions) {
 
 async function isGood(certificate: Certificate, options: OwnCertificateOptions): Promise<boolean> {
   const { authority, names } = options;
-  const stored = await authority.findPeer(certificate.sha256);
+  const stored = await authority.findPeer(certificate.serial, certificate.sha256);
   const listed = new Set(certificate.subjectAltNames.map(formatGeneralName));
   return (
     stored !== undefined &&

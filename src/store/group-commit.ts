@@ -1,10 +1,13 @@
 /**
- * Everything that waits at the same time shares one commit. A lone one does not wait for company: a
- * batch begins in the next turn of the event loop, or when the batch before it has ended.
+ * Everything that waits at the same time shares one commit. A batch begins with the first turn of
+ * the event loop that brings nothing new, so a lone one does not wait for company, and one of many
+ * waits for those that are on their way.
  */
 
 /** So that a batch blocks the loop for a few milliseconds at most, and one commit still serves many. */
 const LARGEST_BATCH = 64;
+/** Company that keeps coming is not waited for longer than this. */
+const LONGEST_WAIT_TURNS = 8;
 
 interface Waiting<Item, Result> {
   readonly item: Item;
@@ -36,8 +39,8 @@ export class GroupCommit<Item, Result> {
   }
 
   async #run(): Promise<void> {
-    await new Promise(setImmediate);
     while (this.#queue.length > 0) {
+      await this.#gather();
       const batch = this.#queue.splice(0, LARGEST_BATCH);
       try {
         const results = await this.#commit(batch.map((one) => one.item));
@@ -45,9 +48,16 @@ export class GroupCommit<Item, Result> {
       } catch (error) {
         for (const one of batch) one.reject(error);
       }
-      // Answers go out, and new requests come in, between two batches.
-      if (this.#queue.length > 0) await new Promise(setImmediate);
     }
     this.#running = undefined;
+  }
+
+  /** Lets answers go out and requests come in, until a turn adds nothing. */
+  async #gather(): Promise<void> {
+    for (let turn = 0; turn < LONGEST_WAIT_TURNS; turn++) {
+      const before = this.#queue.length;
+      await new Promise(setImmediate);
+      if (this.#queue.length === before || before >= LARGEST_BATCH) return;
+    }
   }
 }

@@ -2,12 +2,18 @@
 
 import { type Kysely, sql } from "kysely";
 import * as certificates from "../../migrations/0001-certificates.ts";
+import * as leanIndexes from "../../migrations/0002-lean-indexes.ts";
 
-/** Every step in order; `migrations/ORDER` holds their names and hashes, and only grows. */
-export const migrations: readonly {
+export interface Migration {
   readonly name: string;
   up(db: Kysely<unknown>, engine: "sqlite" | "postgres"): Promise<void>;
-}[] = [{ name: "0001-certificates", up: certificates.up }];
+}
+
+/** Every step in order; `migrations/ORDER` holds their names and hashes, and only grows. */
+export const migrations: readonly Migration[] = [
+  { name: "0001-certificates", up: certificates.up },
+  { name: "0002-lean-indexes", up: leanIndexes.up },
+];
 
 /** The database has steps that this program does not know. */
 export class NewerSchema extends Error {
@@ -21,13 +27,14 @@ export class NewerSchema extends Error {
 export async function migrate(
   db: Kysely<unknown>,
   engine: "sqlite" | "postgres",
+  steps: readonly Migration[] = migrations,
 ): Promise<readonly string[]> {
   await sql`create table if not exists schema_migrations (name text primary key)`.execute(db);
   const { rows } = await sql<{
     name: string;
   }>`select name from schema_migrations order by name`.execute(db);
   const done = rows.map((row) => row.name);
-  const known = migrations.map((one) => one.name);
+  const known = steps.map((one) => one.name);
   const newer = done.filter((name) => !known.includes(name));
   if (newer.length > 0) {
     throw new NewerSchema(
@@ -35,7 +42,7 @@ export async function migrate(
     );
   }
   const applied: string[] = [];
-  for (const { name, up } of migrations) {
+  for (const { name, up } of steps) {
     if (done.includes(name)) continue;
     await up(db, engine);
     await sql`insert into schema_migrations (name) values (${name})`.execute(db);

@@ -39,11 +39,11 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
 /** Brings a database's schema forward; gives the steps that were applied. */
 export async function migrateStore(url: string): Promise<readonly string[]> {
   if (isPostgres(url)) {
-    const { migratePostgres } = await import("./postgres.ts");
+    const { migratePostgres } = await import("./postgres-open.ts");
     return migratePostgres(url);
   }
   const file = sqliteFile(url);
-  const { migrateFile } = await import("./sqlite.ts");
+  const { migrateFile } = await import("./sqlite-open.ts");
   return migrateFile(file);
 }
 

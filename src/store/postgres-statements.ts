@@ -64,12 +64,19 @@ export const hot = {
     `insert into revocations (certificate_id, revoked_at, reason, revoked_by) values ($1, $2, $3, $4)
      on conflict (certificate_id) do update set revoked_at = excluded.revoked_at, reason = excluded.reason, revoked_by = excluded.revoked_by`,
   ),
+  setState: prepared("set-state", "update certificates set state = $1 where id = $2"),
+  markExpired: prepared(
+    "mark-expired",
+    `update certificates set state = 'expired' where id in
+       (select id from certificates where not_after > $1 and not_after <= $2 and state = 'live'
+        order by not_after limit $3)`,
+  ),
   deleteRevocation: prepared(
     "delete-revocation",
     "delete from revocations where certificate_id = $1",
   ),
   bySerial: prepared("by-serial", find("c.serial = $1 and c.issuer_id = $2")),
-  byFingerprint: prepared("by-fingerprint", find("c.sha256 = $1")),
+  presented: prepared("presented", find("c.serial = $1 and c.sha256 = $2")),
   byKey: prepared("by-key", find("c.spki_sha256 = $1 order by c.id desc limit $2")),
   readDer: prepared(
     "read-der",

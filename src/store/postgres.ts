@@ -1,10 +1,10 @@
 /** The store on PostgreSQL: several nodes on one database, every commit durable before it is answered. */
 
-import { Kysely, PostgresDialect, sql } from "kysely";
-import pg from "pg";
+import { Kysely, PostgresDialect } from "kysely";
+import type pg from "pg";
 import { GroupCommit } from "./group-commit.ts";
-import { migrate } from "./migrate.ts";
 import { describePostgresFailure, isFaultOfOne } from "./postgres-failure.ts";
+import { migratePostgres, openPool, requireDurable } from "./postgres-open.ts";
 import { hot, type Statement } from "./postgres-statements.ts";
 import {
   auditValues,
@@ -12,6 +12,7 @@ import {
   certificateValues,
   changeOf,
   reversedName,
+  stateAt,
   toCertificate,
 } from "./rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
@@ -43,14 +44,12 @@ export interface PostgresOptions {
   readonly log?: ((message: string, fields: Record<string, unknown>) => void) | undefined;
 }
 
-const CONNECT_TIMEOUT_MS = 3_000;
-/** A database that hangs is one that does not answer. */
-const QUERY_TIMEOUT_MS = 10_000;
-const LARGEST_POOL = 10;
-/** Held while the schema is brought forward: one node migrates, the others wait. */
-const MIGRATION_LOCK = 7_236_019;
 /** Revocations are made one after another, so that nobody sees event 8 before event 7 exists. */
 const REVOCATIONS = "revocations";
+const EXPIRED_AT_ONCE = 1000;
+/** Another node's clock may have been behind ours when it recorded a certificate as live. */
+const CLOCK_SLACK_MS = 600_000;
+const expiredFact = "index:expired-until";
 
 export class PostgresStore implements Store {
   readonly engine = "postgres";
@@ -67,7 +66,7 @@ export class PostgresStore implements Store {
   /** Connects and brings the schema forward. Throws StoreUnavailable or NewerSchema in one sentence. */
   static async open(options: PostgresOptions): Promise<PostgresStore> {
     await migratePostgres(options.url);
-    const pool = makePool(options.url, LARGEST_POOL, QUERY_TIMEOUT_MS);
+    const pool = openPool(options.url);
     // An idle connection that breaks is replaced by the next use; unheard, it would end the process.
     pool.on("error", (error) =>
       options.log?.("a connection to the database broke", { reason: error.message }),
@@ -123,8 +122,8 @@ export class PostgresStore implements Store {
     return this.#read(() => one(this.#pool, hot.bySerial([serial, issuerId])));
   }
 
-  findByFingerprint(sha256: string): Promise<StoredCertificate | undefined> {
-    return this.#read(() => one(this.#pool, hot.byFingerprint([sha256])));
+  findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined> {
+    return this.#read(() => one(this.#pool, hot.presented([serial, sha256])));
   }
 
   findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]> {
@@ -144,10 +143,14 @@ export class PostgresStore implements Store {
   }
 
   searchCertificates(query: CertificateQuery) {
-    return this.#read(() => searchCertificates(this.#kysely, this.engine, query));
+    return this.#read(async () => {
+      if (query.status === "expired") await this.catchUp(query.now);
+      return searchCertificates(this.#kysely, this.engine, query);
+    });
   }
   async *streamCertificates(query: CertificateQuery) {
     try {
+      if (query.status === "expired") await this.catchUp(query.now);
       yield* streamCertificates(this.#kysely, this.engine, query);
     } catch (error) {
       throw describePostgresFailure(error);
@@ -197,6 +200,24 @@ export class PostgresStore implements Store {
   }
   async putFact(key: string, value: string): Promise<void> {
     await this.#write([`fact:${key}`], (client) => client.query(hot.putFact([key, value])));
+  }
+
+  /** Certificates that ended since the last time become `expired`, some at a time. */
+  async catchUp(now: Date): Promise<void> {
+    const until = now.getTime();
+    const mark = async (client: pg.PoolClient) => {
+      const { rows } = await client.query<{ value: string }>(hot.getFact([expiredFact]));
+      const before = Number(rows[0]?.value ?? 0);
+      if (before >= until) return 0;
+      const changed = await client.query(
+        hot.markExpired([before - CLOCK_SLACK_MS, until, EXPIRED_AT_ONCE]),
+      );
+      const changes = changed.rowCount ?? 0;
+      if (changes < EXPIRED_AT_ONCE) await client.query(hot.putFact([expiredFact, String(until)]));
+      return changes;
+    };
+    // Under the lock of revocations, so that what another node revokes meanwhile stays revoked.
+    while ((await this.#write([REVOCATIONS], mark)) === EXPIRED_AT_ONCE);
   }
 
   async probe(): Promise<void> {
@@ -270,7 +291,7 @@ export class PostgresStore implements Store {
     const { certificate, der, spends } = issuance;
     const { rows } = await client.query<{ id: number }>(
       hot.insertIssuance([
-        ...certificateValues(certificate),
+        ...certificateValues(certificate, issuance.audit.at),
         der ?? null,
         [...certificate.subjectAltNames],
         certificate.subjectAltNames.map(reversedName),
@@ -292,53 +313,6 @@ export class PostgresStore implements Store {
   }
 }
 
-/** Brings a PostgreSQL database forward, one node at a time; gives the steps that were applied. */
-export async function migratePostgres(url: string): Promise<readonly string[]> {
-  // No limit per query here: building an index over many rows takes its time.
-  const pool = makePool(url, 1, 0);
-  pool.on("error", () => {});
-  const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-  try {
-    return await kysely.transaction().execute(async (db) => {
-      await sql`select pg_advisory_xact_lock(${sql.lit(MIGRATION_LOCK)})`.execute(db);
-      return migrate(db, "postgres");
-    });
-  } catch (error) {
-    throw describePostgresFailure(error);
-  } finally {
-    await kysely.destroy();
-  }
-}
-
-function makePool(url: string, max: number, queryTimeout: number): pg.Pool {
-  return new pg.Pool({
-    connectionString: url,
-    max,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    ...(queryTimeout > 0 ? { query_timeout: queryTimeout } : {}),
-    types: {
-      // Ids and milliseconds stay far below 2^53.
-      getTypeParser: ((oid: number, format?: "text") =>
-        oid === pg.types.builtins.INT8
-          ? Number
-          : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-    },
-  });
-}
-
-/** A server told not to wait for its disk would lose certificates that were handed out. */
-async function requireDurable(pool: pg.Pool): Promise<void> {
-  const { rows } = await pool.query<{ fsync: string; commit: string }>(
-    `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`,
-  );
-  const [setting] = rows;
-  if (setting?.fsync !== "on" || setting.commit === "off") {
-    throw new StoreUnavailable(
-      `PostgreSQL is set not to be durable (fsync ${setting?.fsync}, synchronous_commit ${setting?.commit}): switch both on.`,
-    );
-  }
-}
-
 async function one(
   on: pg.Pool | pg.PoolClient,
   statement: Statement,
@@ -354,11 +328,13 @@ async function countUses(on: pg.Pool | pg.PoolClient, kind: string, id: string):
 
 async function setRevocation(
   client: pg.PoolClient,
-  { id, issuerId }: StoredCertificate,
+  certificate: StoredCertificate,
   change: { at: Date; reason: RevocationReason | undefined; by: string },
 ): Promise<void> {
+  const { id, issuerId } = certificate;
   const at = change.at.getTime();
   if (change.reason === undefined) await client.query(hot.deleteRevocation([id]));
   else await client.query(hot.putRevocation([id, at, change.reason, change.by]));
+  await client.query(hot.setState([stateAt(certificate, change.reason, change.at), id]));
   await client.query(hot.insertEvent([id, issuerId, at, change.reason ?? null]));
 }

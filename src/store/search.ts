@@ -6,14 +6,24 @@
 import { createHash } from "node:crypto";
 import { type Kysely, type SqlBool, sql } from "kysely";
 import {
+  type Condition,
+  columnConditions,
+  type Engine,
+  nameConditions,
+  orderOf,
+  subjectPattern,
+} from "./conditions.ts";
+import {
   type AuditRow,
   type CertificateRow,
   certificateFrom,
   certificateSelect,
-  reversedName,
+  fromPacked,
+  packedSelect,
   toAuditEntry,
   toCertificate,
 } from "./rows.ts";
+import { type Plan, planFor } from "./sqlite-plan.ts";
 import {
   type AuditEntry,
   type AuditQuery,
@@ -26,10 +36,8 @@ import {
 const DEFAULT_LIMIT = 100;
 const STREAM_PAGE = 1000;
 
-type Engine = "sqlite" | "postgres";
-type Condition = ReturnType<typeof sql<SqlBool>>;
-/** The key of the last row of a page: id, with the time before it when ordered by expiry. */
-type Key = readonly [number] | readonly [number, number];
+/** The key of the last row of a page: the time that orders it, and its id. */
+type Key = readonly [at: number, id: number];
 
 /** One page of certificates. Throws InvalidCursor on a cursor of another query. */
 export async function searchCertificates(
@@ -38,14 +46,15 @@ export async function searchCertificates(
   query: CertificateQuery,
 ): Promise<Page<StoredCertificate>> {
   const { cursor, limit = DEFAULT_LIMIT, now: _now, ...filters } = query;
-  const scope = scopeOf(filters);
+  const scope = scopeOf({ ...filters, order: orderOf(query) });
   const after = cursor === undefined ? undefined : readCursor(cursor, scope);
-  const rows = await certificatePage(db, engine, query, after, limit + 1);
-  const items = rows.slice(0, limit).map(toCertificate);
+  const plan = await planOf(db, engine, query);
+  const found = await certificatePage(db, engine, query, plan, after, limit + 1);
+  const items = found.slice(0, limit);
   const last = items.at(-1);
   return {
     items,
-    next: rows.length > limit && last ? writeCursor(keyOf(last, query), scope) : undefined,
+    next: found.length > limit && last ? writeCursor(keyOf(last, query), scope) : undefined,
   };
 }
 
@@ -55,9 +64,10 @@ export async function* streamCertificates(
   engine: Engine,
   query: CertificateQuery,
 ): AsyncIterable<readonly StoredCertificate[]> {
+  const plan = await planOf(db, engine, query);
   let after: Key | undefined;
   for (;;) {
-    const page = (await certificatePage(db, engine, query, after, STREAM_PAGE)).map(toCertificate);
+    const page = await certificatePage(db, engine, query, plan, after, STREAM_PAGE);
     if (page.length > 0) yield page;
     const last = page.at(-1);
     if (last === undefined || page.length < STREAM_PAGE) return;
@@ -72,106 +82,96 @@ export async function searchAudit(
 ): Promise<Page<AuditEntry>> {
   const { cursor, limit = DEFAULT_LIMIT, ...filters } = query;
   const scope = scopeOf(filters);
-  const conditions: Condition[] = [];
-  if (cursor !== undefined) conditions.push(sql<SqlBool>`id < ${readCursor(cursor, scope)[0]}`);
-  const equal = {
-    action: "action",
-    verdict: "verdict",
-    caller: "caller",
-    serial: "serial",
-    requestId: "request_id",
-  } as const;
-  for (const [field, column] of Object.entries(equal)) {
-    const value = query[field as keyof typeof equal];
-    if (value !== undefined) conditions.push(sql<SqlBool>`${sql.ref(column)} = ${value}`);
+  const conditions = auditConditions(query);
+  if (cursor !== undefined) {
+    const [at, id] = readCursor(cursor, scope);
+    conditions.push(sql<SqlBool>`(at, id) < (${at}, ${id})`);
   }
-  if (query.after) conditions.push(sql<SqlBool>`at >= ${query.after.getTime()}`);
-  if (query.before) conditions.push(sql<SqlBool>`at < ${query.before.getTime()}`);
   const { rows } =
-    await sql<AuditRow>`select * from audit ${where(conditions)} order by id desc limit ${limit + 1}`.execute(
+    await sql<AuditRow>`select * from audit ${where(conditions)} order by at desc, id desc limit ${limit + 1}`.execute(
       db,
     );
   const items = rows.slice(0, limit).map(toAuditEntry);
   const last = items.at(-1);
-  return { items, next: rows.length > limit && last ? writeCursor([last.id], scope) : undefined };
+  return {
+    items,
+    next:
+      rows.length > limit && last ? writeCursor([last.at.getTime(), last.id], scope) : undefined,
+  };
+}
+
+/** SQLite is told its way; PostgreSQL finds it by its statistics. */
+function planOf(
+  db: Kysely<unknown>,
+  engine: Engine,
+  query: CertificateQuery,
+): Plan | Promise<Plan> {
+  if (engine === "sqlite") return planFor(db, query);
+  const { san, subject } = query;
+  const conditions = Object.values(columnConditions).flatMap((conditionsFor) =>
+    conditionsFor(query),
+  );
+  if (san !== undefined) {
+    const named = sql.join(nameConditions(san), sql` and `);
+    conditions.push(sql`c.id in (select certificate_id from certificate_names where ${named})`);
+  }
+  if (subject !== undefined) {
+    conditions.push(sql`lower(c.subject collate "und-x-icu") like ${subjectPattern(subject)}`);
+  }
+  return { from: sql.raw(certificateFrom), conditions };
 }
 
 async function certificatePage(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
+  plan: Plan,
   after: Key | undefined,
   limit: number,
-): Promise<readonly CertificateRow[]> {
-  const conditions = conditionsOf(query, engine);
-  const byExpiry = query.order === "expires";
+): Promise<readonly StoredCertificate[]> {
+  const conditions = [...plan.conditions];
+  const byExpiry = orderOf(query) === "expires";
   if (after !== undefined) {
+    const [at, id] = after;
     conditions.push(
-      after.length === 2
-        ? sql<SqlBool>`(c.not_after, c.id) > (${after[0]}, ${after[1]})`
-        : sql<SqlBool>`c.id < ${after[0]}`,
+      byExpiry
+        ? sql`(c.not_after, c.id) > (${at}, ${id})`
+        : sql`(c.issued_at, c.id) < (${at}, ${id})`,
     );
   }
-  const order = byExpiry ? sql`c.not_after asc, c.id asc` : sql`c.id desc`;
-  const { rows } = await sql<CertificateRow>`
-    select ${sql.raw(certificateSelect)} from ${sql.raw(certificateFrom)}
-    ${where(conditions)} order by ${order} limit ${limit}`.execute(db);
-  return rows;
+  const order = byExpiry ? sql`c.not_after, c.id` : sql`c.issued_at desc, c.id desc`;
+  const rest = sql`from ${plan.from} ${where(conditions)} order by ${order} limit ${limit}`;
+  if (engine === "sqlite") {
+    const { rows } = await sql<{
+      packed: string;
+    }>`select ${sql.raw(packedSelect)} as packed ${rest}`.execute(db);
+    return rows.map((row) => fromPacked(row.packed));
+  }
+  const { rows } = await sql<CertificateRow>`select ${sql.raw(certificateSelect)} ${rest}`.execute(
+    db,
+  );
+  return rows.map(toCertificate);
 }
 
-function conditionsOf(query: CertificateQuery, engine: Engine): Condition[] {
+function auditConditions(query: AuditQuery): Condition[] {
   const conditions: Condition[] = [];
   const add = (condition: Condition) => conditions.push(condition);
-  const now = query.now.getTime();
-  if (query.status === "valid") add(sql`c.not_after > ${now} and r.certificate_id is null`);
-  if (query.status === "expired") add(sql`c.not_after <= ${now} and r.certificate_id is null`);
-  if (query.status === "hold") {
-    add(sql`c.id in (select certificate_id from revocations where reason = 'certificateHold')`);
+  const { action, verdict, caller, serial, requestId } = query;
+  if (caller !== undefined) add(sql`caller = ${caller}`);
+  if (serial !== undefined) add(sql`serial = ${serial}`);
+  if (requestId !== undefined) add(sql`request_id = ${requestId}`);
+  if (verdict !== undefined) {
+    add(sql`verdict = ${verdict}`);
+    // Said again as the partial index says it, so that it is seen to apply.
+    if (verdict !== "accepted") add(sql`verdict <> 'accepted'`);
   }
-  if (query.status === "revoked") {
-    add(sql`c.id in (select certificate_id from revocations where reason <> 'certificateHold')`);
+  if (action !== undefined) {
+    add(sql`action = ${action}`);
+    if (action !== "issue" && action !== "renew") add(sql`action not in ('issue', 'renew')`);
   }
-  if (query.profile !== undefined) add(sql`c.profile = ${query.profile}`);
-  if (query.requestedBy !== undefined) add(sql`c.requested_by = ${query.requestedBy}`);
-  if (query.spki !== undefined) add(sql`c.spki_sha256 = ${query.spki.toLowerCase()}`);
-  if (query.serial !== undefined) {
-    add(sql`c.serial >= ${query.serial} and c.serial < ${endOfPrefix(query.serial)}`);
-  }
-  if (query.subject !== undefined) add(within(query.subject, engine));
-  if (query.san !== undefined) add(named(query.san));
-  const bounds = [
-    ["issued_at", ">=", query.issuedAfter],
-    ["issued_at", "<", query.issuedBefore],
-    ["not_after", ">=", query.expiresAfter],
-    ["not_after", "<", query.expiresBefore],
-  ] as const;
-  for (const [column, operator, at] of bounds) {
-    if (at) add(sql`${sql.ref(`c.${column}`)} ${sql.raw(operator)} ${at.getTime()}`);
-  }
+  if (query.after) add(sql`at >= ${query.after.getTime()}`);
+  if (query.before) add(sql`at < ${query.before.getTime()}`);
   return conditions;
-}
-
-/** Part of the subject, in any case; at least three characters, which the schema of REST asks for. */
-function within(text: string, engine: Engine): Condition {
-  if (engine === "sqlite") {
-    const phrase = `"${text.replaceAll('"', '""')}"`;
-    return sql`c.id in (select rowid from subject_search where subject_search match ${phrase})`;
-  }
-  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
-  return sql`c.subject ilike ${pattern}`;
-}
-
-function named(san: string): Condition {
-  const name = san.toLowerCase();
-  if (name.startsWith(".")) {
-    const begin = reversedName(`x:${name}`);
-    return sql`c.id in (select certificate_id from certificate_names where reversed >= ${begin} and reversed < ${endOfPrefix(begin)})`;
-  }
-  const typed = /^(dns|ip|uri|email):/.test(name);
-  const reversed = reversedName(typed ? san : `x:${san}`);
-  const exact = sql<SqlBool>`reversed = ${reversed}`;
-  const kind = typed ? sql` and name = ${san}` : sql``;
-  return sql`c.id in (select certificate_id from certificate_names where ${exact}${kind})`;
 }
 
 function where(conditions: readonly Condition[]) {
@@ -179,13 +179,9 @@ function where(conditions: readonly Condition[]) {
   return sql`where ${sql.join(conditions, sql` and `)}`;
 }
 
-/** The first text that no longer begins with the prefix. */
-function endOfPrefix(prefix: string): string {
-  return `${prefix}\u{10ffff}`;
-}
-
 function keyOf(last: StoredCertificate, query: CertificateQuery): Key {
-  return query.order === "expires" ? [last.notAfter.getTime(), last.id] : [last.id];
+  const at = orderOf(query) === "expires" ? last.notAfter : last.issuedAt;
+  return [at.getTime(), last.id];
 }
 
 /** A short hash of the filters: a cursor belongs to its query. */
@@ -202,10 +198,11 @@ function writeCursor(key: Key, scope: string): string {
 
 function readCursor(cursor: string, scope: string): Key {
   try {
-    const [of, ...key] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as unknown[];
-    const whole = key.every((one) => Number.isSafeInteger(one));
-    if (of === scope && whole && (key.length === 1 || key.length === 2))
-      return key as unknown as Key;
+    const [of, at, id, ...more] = JSON.parse(
+      Buffer.from(cursor, "base64url").toString(),
+    ) as unknown[];
+    const whole = Number.isSafeInteger(at) && Number.isSafeInteger(id) && more.length === 0;
+    if (of === scope && whole) return [at as number, id as number];
   } catch {
     // Falls through to the same answer as a cursor of another query.
   }

@@ -1,23 +1,21 @@
 /** The store on SQLite: one file, one writer, WAL, every commit on disk before it is answered. */
 
-import Database from "better-sqlite3";
+import type Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
+import { foldCase } from "./conditions.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { migrate } from "./migrate.ts";
 import {
-  auditColumns,
   auditValues,
-  type CertificateRow,
-  certificateColumns,
-  certificateFrom,
-  certificateSelect,
   certificateValues,
   changeOf,
+  fromPacked,
   reversedName,
-  toCertificate,
+  stateAt,
 } from "./rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
 import { describeFailure } from "./sqlite-failure.ts";
+import { guard, migrateSqlite, openFile } from "./sqlite-open.ts";
+import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
 import {
   type AuditQuery,
   type CertificateQuery,
@@ -43,14 +41,22 @@ export interface SqliteOptions {
   readonly migrate: boolean;
 }
 
-const BUSY_TIMEOUT_MS = 5_000;
+/** Subjects that are put into the search together: a commit of FTS5 costs much more than a row of it. */
+const SUBJECTS_AT_ONCE = 256;
+const EXPIRED_AT_ONCE = 1000;
+/** Another clock may have been behind ours when a certificate was recorded as live. */
+const CLOCK_SLACK_MS = 600_000;
+const subjectsFact = "index:subjects";
+const expiredFact = "index:expired-until";
 
 export class SqliteStore implements Store {
   readonly engine = "sqlite";
   readonly #db: Database.Database;
   readonly #kysely: Kysely<unknown>;
   readonly #queue: GroupCommit<Write, unknown>;
-  readonly #hot: ReturnType<typeof prepareHot>;
+  readonly #hot: HotStatements;
+  /** Rows since the last one whose subject can be searched. */
+  #unsearched = 0;
 
   private constructor(db: Database.Database, kysely: Kysely<unknown>) {
     this.#db = db;
@@ -62,14 +68,7 @@ export class SqliteStore implements Store {
   /** Opens (and creates, mode 0600) the file. Throws StoreUnavailable in one sentence. */
   static async open(options: SqliteOptions): Promise<SqliteStore> {
     return guard(options.file, async () => {
-      const previous = process.umask(0o077);
-      let db: Database.Database;
-      try {
-        db = new Database(options.file, { timeout: BUSY_TIMEOUT_MS });
-      } finally {
-        process.umask(previous);
-      }
-      configure(db);
+      const db = openFile(options.file);
       const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) });
       if (options.migrate) await migrateSqlite(db);
       return new SqliteStore(db, kysely);
@@ -103,11 +102,10 @@ export class SqliteStore implements Store {
   }
 
   async findSpent(kind: SpentCredential["kind"], id: string, binding: string) {
-    return this.#read(() => {
-      const { uses } = this.#hot.countUses.get(kind, id) as { uses: number };
-      const row = this.#hot.findUse.get(kind, id, binding) as CertificateRow | undefined;
-      return { uses, certificate: row && toCertificate(row) };
-    });
+    return this.#read(() => ({
+      uses: this.#hot.countUses.get(kind, id) as number,
+      certificate: found(this.#hot.findUse.get(kind, id, binding)),
+    }));
   }
 
   async findCertificate(
@@ -117,17 +115,12 @@ export class SqliteStore implements Store {
     return this.#read(() => this.#bySerial(issuerId, serial));
   }
 
-  async findByFingerprint(sha256: string): Promise<StoredCertificate | undefined> {
-    return this.#read(() => {
-      const row = this.#hot.byFingerprint.get(sha256) as CertificateRow | undefined;
-      return row && toCertificate(row);
-    });
+  async findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined> {
+    return this.#read(() => found(this.#hot.presented.get(serial, sha256)));
   }
 
   async findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]> {
-    return this.#read(() =>
-      (this.#hot.byKey.all(spkiSha256, limit) as CertificateRow[]).map(toCertificate),
-    );
+    return this.#read(() => (this.#hot.byKey.all(spkiSha256, limit) as string[]).map(fromPacked));
   }
 
   async readDer(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
@@ -142,10 +135,18 @@ export class SqliteStore implements Store {
   }
 
   searchCertificates(query: CertificateQuery) {
-    return this.#read(() => searchCertificates(this.#kysely, this.engine, query));
+    return this.#read(async () => {
+      await this.#prepareFor(query);
+      return searchCertificates(this.#kysely, this.engine, query);
+    });
   }
-  streamCertificates(query: CertificateQuery) {
-    return streamCertificates(this.#kysely, this.engine, query);
+  async *streamCertificates(query: CertificateQuery) {
+    try {
+      await this.#prepareFor(query);
+      yield* streamCertificates(this.#kysely, this.engine, query);
+    } catch (error) {
+      throw describeFailure(error, this.#db.name);
+    }
   }
   searchAudit(query: AuditQuery) {
     return this.#read(() => searchAudit(this.#kysely, query));
@@ -188,6 +189,11 @@ export class SqliteStore implements Store {
     await this.#write(() => this.#hot.putFact.run(key, value));
   }
 
+  async catchUp(now: Date): Promise<void> {
+    await this.#markExpired(now);
+    await this.#makeSearchable();
+  }
+
   async probe(): Promise<void> {
     const stamp = String(Date.now());
     await this.putFact("probe", stamp);
@@ -198,6 +204,48 @@ export class SqliteStore implements Store {
   async close(): Promise<void> {
     await this.#queue.idle();
     this.#db.close();
+  }
+
+  async #prepareFor(query: CertificateQuery): Promise<void> {
+    if (query.status === "expired") await this.#markExpired(query.now);
+    if (query.subject !== undefined) await this.#makeSearchable();
+  }
+
+  /** Certificates that ended since the last time become `expired`, some at a time. */
+  async #markExpired(now: Date): Promise<void> {
+    const until = now.getTime();
+    const mark = () => {
+      const before = Number(
+        (this.#hot.getFact.get(expiredFact) as { value: string } | undefined)?.value ?? 0,
+      );
+      if (before >= until) return 0;
+      const { changes } = this.#hot.markExpired.run(
+        before - CLOCK_SLACK_MS,
+        until,
+        EXPIRED_AT_ONCE,
+      );
+      if (changes < EXPIRED_AT_ONCE) this.#hot.putFact.run(expiredFact, String(until));
+      return changes;
+    };
+    while ((await this.#write(mark)) === EXPIRED_AT_ONCE);
+  }
+
+  async #makeSearchable(): Promise<void> {
+    while ((await this.#write(() => this.#searchSome())) === SUBJECTS_AT_ONCE);
+  }
+
+  /** Puts subjects that the search does not know yet into it; gives how many. */
+  #searchSome(): number {
+    const fact = this.#hot.getFact.get(subjectsFact) as { value: string } | undefined;
+    const rows = this.#hot.newSubjects.all(Number(fact?.value ?? 0), SUBJECTS_AT_ONCE) as {
+      id: number;
+      subject: string;
+    }[];
+    for (const { id, subject } of rows) this.#hot.insertSubject.run(id, foldCase(subject));
+    const last = rows.at(-1);
+    if (last !== undefined) this.#hot.putFact.run(subjectsFact, String(last.id));
+    this.#unsearched = 0;
+    return rows.length;
   }
 
   #write<T>(work: () => T): Promise<T> {
@@ -215,6 +263,7 @@ export class SqliteStore implements Store {
       begin.run();
       try {
         const results = batch.map((work) => work());
+        if (this.#unsearched >= SUBJECTS_AT_ONCE) this.#searchSome();
         commit.run();
         return results;
       } catch (error) {
@@ -239,16 +288,18 @@ export class SqliteStore implements Store {
   #insertIssuance(issuance: NewIssuance): IssuanceResult {
     for (const credential of issuance.spends) {
       const { kind, id, binding, uses } = credential;
-      const { uses: used } = this.#hot.countUses.get(kind, id) as { uses: number };
+      const used = this.#hot.countUses.get(kind, id) as number;
       if (used === 0) continue;
-      const earlier = this.#hot.findUse.get(kind, id, binding) as CertificateRow | undefined;
-      if (earlier) return { result: "replayed", certificate: toCertificate(earlier) };
+      const earlier = found(this.#hot.findUse.get(kind, id, binding));
+      if (earlier) return { result: "replayed", certificate: earlier };
       if (used >= uses) return { result: "spent", credential };
     }
     const { certificate, der } = issuance;
-    const { lastInsertRowid } = this.#hot.insertCertificate.run(...certificateValues(certificate));
+    const { lastInsertRowid } = this.#hot.insertCertificate.run(
+      ...certificateValues(certificate, issuance.audit.at),
+    );
     const id = Number(lastInsertRowid);
-    this.#hot.insertSubject.run(id, certificate.subject);
+    this.#unsearched += 1;
     if (der !== undefined) this.#hot.insertDer.run(id, der);
     for (const name of certificate.subjectAltNames) {
       this.#hot.insertName.run(id, name, reversedName(name));
@@ -273,113 +324,16 @@ export class SqliteStore implements Store {
     const at = change.at.getTime();
     if (change.reason === undefined) this.#hot.deleteRevocation.run(id);
     else this.#hot.putRevocation.run(id, at, change.reason, change.by);
+    this.#hot.setState.run(stateAt(certificate, change.reason, change.at), id);
     this.#hot.insertEvent.run(id, issuerId, at, change.reason ?? null);
   }
 
   #bySerial(issuerId: string, serial: SerialHex): StoredCertificate | undefined {
-    const row = this.#hot.bySerial.get(serial, issuerId) as CertificateRow | undefined;
-    return row && toCertificate(row);
+    return found(this.#hot.bySerial.get(serial, issuerId));
   }
 }
 
-/** Brings a SQLite file forward; gives the steps that were applied. */
-export async function migrateFile(file: string): Promise<readonly string[]> {
-  return guard(file, async () => {
-    const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
-    try {
-      configure(db);
-      return await migrateSqlite(db);
-    } finally {
-      db.close();
-    }
-  });
-}
-
-async function migrateSqlite(db: Database.Database): Promise<readonly string[]> {
-  db.prepare("begin immediate").run();
-  try {
-    const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) });
-    const steps = await migrate(kysely, "sqlite");
-    db.prepare("commit").run();
-    return steps;
-  } catch (error) {
-    db.prepare("rollback").run();
-    throw error;
-  }
-}
-
-/** Sets what makes a commit durable, and reads it back: the build's own default is not. */
-function configure(db: Database.Database): void {
-  db.pragma("journal_mode = WAL");
-  db.pragma("synchronous = FULL");
-  db.pragma("foreign_keys = ON");
-  const journal = db.pragma("journal_mode", { simple: true });
-  const synchronous = db.pragma("synchronous", { simple: true });
-  if (journal !== "wal" || synchronous !== 2) {
-    throw new StoreUnavailable(
-      `SQLite refuses to be durable here (journal_mode ${journal}, synchronous ${synchronous}): use a local file system.`,
-    );
-  }
-}
-
-function prepareHot(db: Database.Database) {
-  const find = (condition: string) =>
-    db.prepare(`select ${certificateSelect} from ${certificateFrom} where ${condition}`);
-  const insert = (table: string, columns: readonly string[]) =>
-    db.prepare(
-      `insert into ${table} (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})`,
-    );
-  return {
-    begin: db.prepare("begin immediate"),
-    commit: db.prepare("commit"),
-    rollback: db.prepare("rollback"),
-    insertCertificate: insert("certificates", certificateColumns),
-    insertSubject: insert("subject_search", ["rowid", "subject"]),
-    insertDer: insert("certificate_der", ["certificate_id", "der"]),
-    insertName: insert("certificate_names", ["certificate_id", "name", "reversed"]),
-    insertCredential: insert("credentials", [
-      "kind",
-      "id",
-      "binding",
-      "certificate_id",
-      "expires_at",
-    ]),
-    insertAudit: insert("audit", auditColumns),
-    insertEvent: insert("revocation_events", ["certificate_id", "issuer_id", "at", "reason"]),
-    putRevocation: db.prepare(
-      `insert into revocations (certificate_id, revoked_at, reason, revoked_by) values (?, ?, ?, ?)
-       on conflict (certificate_id) do update set revoked_at = excluded.revoked_at, reason = excluded.reason, revoked_by = excluded.revoked_by`,
-    ),
-    deleteRevocation: db.prepare("delete from revocations where certificate_id = ?"),
-    bySerial: find("c.serial = ? and c.issuer_id = ?"),
-    byFingerprint: find("c.sha256 = ?"),
-    byKey: find("c.spki_sha256 = ? order by c.id desc limit ?"),
-    readDer: db.prepare("select der from certificate_der where certificate_id = ?"),
-    countUses: db.prepare("select count(*) as uses from credentials where kind = ? and id = ?"),
-    findUse: db.prepare(
-      `select ${certificateSelect} from credentials k join certificates c on c.id = k.certificate_id
-       left join revocations r on r.certificate_id = c.id where k.kind = ? and k.id = ? and k.binding = ?`,
-    ),
-    revocationEvents: db.prepare(
-      `select e.sequence, c.serial, c.not_after, e.at, e.reason from revocation_events e
-       join certificates c on c.id = e.certificate_id
-       where e.issuer_id = ? and e.sequence > ? order by e.sequence limit ?`,
-    ),
-    nextNumber: db.prepare(
-      `insert into sequences (name, value) values (?, ?)
-       on conflict (name) do update set value = max(value + 1, ?) returning value`,
-    ),
-    getFact: db.prepare("select value from facts where key = ?"),
-    putFact: db.prepare(
-      "insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
-    ),
-  };
-}
-
-async function guard<T>(file: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw describeFailure(error, file);
-  }
+/** The certificate of a packed row, when there is one. */
+function found(packed: unknown): StoredCertificate | undefined {
+  return packed === undefined ? undefined : fromPacked(packed as string);
 }

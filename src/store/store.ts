@@ -140,6 +140,9 @@ export interface RevocationEvent {
 
 export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
 
+/** What is kept of it: `live` becomes `expired` some time after notAfter, when `catchUp` is called. */
+export type CertificateState = "live" | "expired" | "revoked" | "hold";
+
 /** Filters of the index; all given ones must hold. */
 export interface CertificateQuery {
   readonly status?: CertificateStatus;
@@ -156,7 +159,7 @@ export interface CertificateQuery {
   readonly issuedBefore?: Date;
   readonly expiresAfter?: Date;
   readonly expiresBefore?: Date;
-  /** Newest issued first (default), or next to expire first. */
+  /** Newest issued first, or next to expire first; by default what the filters ask about. */
   readonly order?: "issued" | "expires";
   readonly limit?: number;
   /** Opaque, from a previous page with the same filters and order. */
@@ -206,8 +209,11 @@ export interface Store {
   ): Promise<{ readonly certificate: StoredCertificate | undefined; readonly uses: number }>;
 
   findCertificate(issuerId: string, serial: SerialHex): Promise<StoredCertificate | undefined>;
-  /** The very certificate with these DER bytes; the question that every request of a peer asks. */
-  findByFingerprint(sha256: string): Promise<StoredCertificate | undefined>;
+  /**
+   * The very certificate that a peer presented, by its serial and the hex SHA-256 of its DER; the
+   * question that every request of a peer asks.
+   */
+  findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined>;
   /** All that have this public key, newest first, at most `limit`. */
   findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]>;
   /** DER of the given rows; rows without a file are left out. */
@@ -230,6 +236,12 @@ export interface Store {
   /** Small named facts (schema mark, restore mark, issuer on record). */
   getFact(key: string): Promise<string | undefined>;
   putFact(key: string, value: string): Promise<void>;
+
+  /**
+   * Brings what is derived up to date: which certificates have expired by `now`, and what the search
+   * in subjects knows. Searches that need it do it by themselves; done before, they wait less.
+   */
+  catchUp(now: Date): Promise<void>;
 
   /** Throws StoreUnavailable when a write and a read would not succeed now. */
   probe(): Promise<void>;

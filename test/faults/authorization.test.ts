@@ -48,7 +48,7 @@ describe("a dependency of authorization that throws means no (S-04)", () => {
     },
   );
 
-  test.each(["credentials", "certificate_der", "certificate_names", "audit", "subject_search"])(
+  test.each(["credentials", "certificate_der", "certificate_names", "audit"])(
     "%s cannot be written: nothing is issued, and it recovers",
     async (table) => {
       const token = await authority.mint({

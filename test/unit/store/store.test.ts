@@ -94,7 +94,9 @@ describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
     expect(Buffer.from((await store.readDer([found?.id ?? 0])).get(found?.id ?? 0) ?? [])).toEqual(
       der,
     );
-    expect((await store.findByFingerprint(certificate.sha256 ?? ""))?.id).toBe(found?.id);
+    expect((await store.findPresented(certificate.serial, certificate.sha256 ?? ""))?.id).toBe(
+      found?.id,
+    );
     expect((await store.findByKey("ab".repeat(32), 1)).length).toBe(1);
   });
 

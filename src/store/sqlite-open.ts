@@ -1,0 +1,76 @@
+/** Opens a SQLite file so that its commits are durable, and brings its schema forward. */
+
+import Database from "better-sqlite3";
+import { Kysely, SqliteDialect } from "kysely";
+import { migrate } from "./migrate.ts";
+import { describeFailure } from "./sqlite-failure.ts";
+import { holdsText } from "./sqlite-plan.ts";
+import { StoreUnavailable } from "./store.ts";
+
+const BUSY_TIMEOUT_MS = 5_000;
+
+/** Opens the file and creates it, mode 0600, when there is none. */
+export function openFile(file: string): Database.Database {
+  const previous = process.umask(0o077);
+  try {
+    const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
+    configure(db);
+    return db;
+  } finally {
+    process.umask(previous);
+  }
+}
+
+/** Brings a SQLite file forward; gives the steps that were applied. */
+export async function migrateFile(file: string): Promise<readonly string[]> {
+  return guard(file, async () => {
+    const db = openFile(file);
+    try {
+      return await migrateSqlite(db);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** The same on an open database: all missing steps, or none of them. */
+export async function migrateSqlite(db: Database.Database): Promise<readonly string[]> {
+  db.prepare("begin immediate").run();
+  try {
+    const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) });
+    const steps = await migrate(kysely, "sqlite");
+    db.prepare("commit").run();
+    return steps;
+  } catch (error) {
+    db.prepare("rollback").run();
+    throw error;
+  }
+}
+
+/** Pages that are kept in memory: indexes of a million rows are used, not read again. */
+const CACHE_KIB = 64 * 1024;
+
+/** Sets what makes a commit durable, and reads it back: the build's own default is not. */
+function configure(db: Database.Database): void {
+  db.pragma("journal_mode = WAL");
+  db.pragma("synchronous = FULL");
+  db.pragma("foreign_keys = ON");
+  db.pragma(`cache_size = ${-CACHE_KIB}`);
+  db.function("holds_text", { deterministic: true }, holdsText);
+  const journal = db.pragma("journal_mode", { simple: true });
+  const synchronous = db.pragma("synchronous", { simple: true });
+  if (journal !== "wal" || synchronous !== 2) {
+    throw new StoreUnavailable(
+      `SQLite refuses to be durable here (journal_mode ${journal}, synchronous ${synchronous}): use a local file system.`,
+    );
+  }
+}
+
+/** Runs work on a file; what its engine throws becomes StoreUnavailable in one sentence. */
+export async function guard<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw describeFailure(error, file);
+  }
+}
