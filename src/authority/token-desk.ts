@@ -14,7 +14,8 @@ import {
 import { accepted, type Outcome } from "../refusal.ts";
 import { type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
 import type { TokenDesk } from "./authority.ts";
-import { claimedIssuer, type EnrolmentToken, explain, invalid, type TokenKey } from "./tokens.ts";
+import { invalid, parseJwt } from "./jwt.ts";
+import { type EnrolmentToken, explain, type TokenKey } from "./tokens.ts";
 
 /** Somebody else whose JWTs enrol here, and how its claims become names. */
 export interface ForeignIssuer {
@@ -44,10 +45,13 @@ export function openTokenDesk(
   return {
     mint: (request, now) => own.mint(request, now),
     verify: async (jwt, now) => {
-      const issuer = claimedIssuer(jwt);
-      if (!issuer.ok) return issuer;
-      if (issuer.value === authorityName) return own.verify(jwt, now);
-      const verify = verifiers.get(issuer.value);
+      const parsed = parseJwt(jwt);
+      if (!parsed.ok) return parsed;
+      // Not verified yet: only good for choosing who verifies it.
+      const issuer = parsed.value.payload["iss"];
+      if (typeof issuer !== "string") return invalid("it names no issuer (`iss`)");
+      if (issuer === authorityName) return own.verify(parsed.value, now);
+      const verify = verifiers.get(issuer);
       return verify === undefined
         ? invalid("its issuer is neither this authority nor one that it trusts")
         : verify(jwt, now);

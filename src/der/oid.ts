@@ -65,8 +65,22 @@ export const oids = {
   nsComment: "2.16.840.1.113730.1.13",
 } as const;
 
+/** Encoded once: certificates are made of few kinds. */
+const encoded = new Map<string, Uint8Array>();
+
 /** Dotted text → content octets. Throws RangeError for what is not an object identifier. */
 export function encodeOid(dotted: string): Uint8Array {
+  const known = encoded.get(dotted);
+  if (known !== undefined) return known;
+  const octets = encodeArcs(dotted);
+  if (encoded.size < MOST_KNOWN) encoded.set(dotted, octets);
+  return octets;
+}
+
+/** A bound, as what a caller names may come from a request. */
+const MOST_KNOWN = 256;
+
+function encodeArcs(dotted: string): Uint8Array {
   const arcs = /^[012](\.(0|[1-9][0-9]*))+$/.test(dotted) ? dotted.split(".").map(BigInt) : [];
   const [root, second, ...others] = arcs;
   if (root === undefined || second === undefined || (root < 2n && second > 39n)) {

@@ -18,6 +18,8 @@ type Name =
   | "deleteRevocation"
   | "bySerial"
   | "presented"
+  | "revocationOf"
+  | "hasKey"
   | "byKey"
   | "readDer"
   | "countUses"
@@ -63,6 +65,10 @@ export function prepareHot(db: Database.Database): HotStatements {
     ),
     deleteRevocation: db.prepare("delete from revocations where certificate_id = ?"),
     bySerial: find("c.serial = ? and c.issuer_id = ?"),
+    revocationOf: db.prepare(
+      `select r.revoked_at, r.reason, r.revoked_by from ${certificateFrom} where c.id = ? and c.sha256 = ?`,
+    ),
+    hasKey: db.prepare("select 1 from certificates where spki_sha256 = ? limit 1").pluck(),
     presented: find("c.serial = ? and c.sha256 = ?"),
     byKey: find("c.spki_sha256 = ? order by c.id desc limit ?"),
     readDer: db.prepare("select der from certificate_der where certificate_id = ?"),

@@ -44,6 +44,8 @@ export interface SqliteOptions {
 /** Subjects that are put into the search together: a commit of FTS5 costs much more than a row of it. */
 const SUBJECTS_AT_ONCE = 256;
 const EXPIRED_AT_ONCE = 1000;
+/** Some 1 kB each. */
+const MOST_PRESENTED = 4096;
 /** Another clock may have been behind ours when a certificate was recorded as live. */
 const CLOCK_SLACK_MS = 600_000;
 const subjectsFact = "index:subjects";
@@ -55,6 +57,11 @@ export class SqliteStore implements Store {
   readonly #kysely: Kysely<unknown>;
   readonly #queue: GroupCommit<Write, unknown>;
   readonly #hot: HotStatements;
+  /**
+   * Certificates that peers presented, by fingerprint. A row never changes but for its revocation;
+   * that it is there and how it stands is read each time.
+   */
+  readonly #presented = new Map<string, StoredCertificate>();
   /** Rows since the last one whose subject can be searched. */
   #unsearched = 0;
 
@@ -116,11 +123,22 @@ export class SqliteStore implements Store {
   }
 
   async findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined> {
-    return this.#read(() => found(this.#hot.presented.get(serial, sha256)));
+    return this.#read(() => {
+      const known = this.#presented.get(sha256);
+      if (known?.serial === serial)
+        return withRevocation(known, this.#hot.revocationOf.get(known.id, sha256));
+      const certificate = found(this.#hot.presented.get(serial, sha256));
+      if (certificate !== undefined) this.#remember(certificate);
+      return certificate;
+    });
   }
 
   async findByKey(spkiSha256: string, limit: number): Promise<readonly StoredCertificate[]> {
-    return this.#read(() => (this.#hot.byKey.all(spkiSha256, limit) as string[]).map(fromPacked));
+    return this.#read(() => {
+      // A new key is the rule, and asking for one column costs a tenth.
+      if (this.#hot.hasKey.get(spkiSha256) === undefined) return [];
+      return (this.#hot.byKey.all(spkiSha256, limit) as string[]).map(fromPacked);
+    });
   }
 
   async readDer(ids: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
@@ -328,9 +346,30 @@ export class SqliteStore implements Store {
     this.#hot.insertEvent.run(id, issuerId, at, change.reason ?? null);
   }
 
+  #remember(certificate: StoredCertificate): void {
+    if (certificate.sha256 === undefined) return;
+    const oldest = this.#presented.keys().next();
+    if (this.#presented.size >= MOST_PRESENTED && !oldest.done) {
+      this.#presented.delete(oldest.value);
+    }
+    this.#presented.set(certificate.sha256, { ...certificate, revocation: undefined });
+  }
+
   #bySerial(issuerId: string, serial: SerialHex): StoredCertificate | undefined {
     return found(this.#hot.bySerial.get(serial, issuerId));
   }
+}
+
+/** The certificate with its revocation as its row has it now; nothing when the row is gone. */
+function withRevocation(certificate: StoredCertificate, row: unknown) {
+  if (row === undefined) return undefined;
+  const { revoked_at, reason, revoked_by } = row as {
+    revoked_at: number | null;
+    reason: RevocationReason;
+    revoked_by: string;
+  };
+  if (revoked_at === null) return certificate;
+  return { ...certificate, revocation: { at: new Date(revoked_at), reason, by: revoked_by } };
 }
 
 /** The certificate of a packed row, when there is one. */

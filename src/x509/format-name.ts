@@ -39,7 +39,11 @@ function labelOf({ type }: NameAttribute): string {
   return findAttributeType(type)?.shortName ?? type;
 }
 
+/** Letters, digits and what else stands for itself anywhere: most values are nothing else. */
+const plain = /^[\w.:/@*()'?-]+(?: [\w.:/@*()'?-]+)*$/;
+
 function escaped(value: string): string {
+  if (plain.test(value)) return value;
   return value
     .replace(/[\\,+"<>;=]/g, "\\$&")
     .replace(/^[ #]/, "\\$&")

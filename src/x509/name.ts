@@ -78,7 +78,10 @@ function readRdn(entries: DerReader, field: string): NameAttribute[] {
 
 /** All attributes in their order, multi-valued RDNs flattened. */
 export function attributesOf(name: DistinguishedName): readonly NameAttribute[] {
-  return name.rdns.flat();
+  const [first] = name.rdns;
+  // Measured: flat() costs more than all else that is done with a name of single attributes.
+  if (first === undefined || name.rdns.some((rdn) => rdn.length !== 1)) return name.rdns.flat();
+  return name.rdns.map((rdn) => rdn[0] as NameAttribute);
 }
 
 /** The value of the last commonName, the most specific one. */
