@@ -3,6 +3,7 @@
 import { type Kysely, sql } from "kysely";
 import * as certificates from "../../migrations/0001-certificates.ts";
 import * as leanIndexes from "../../migrations/0002-lean-indexes.ts";
+import * as crls from "../../migrations/0003-crls.ts";
 
 export interface Migration {
   readonly name: string;
@@ -13,6 +14,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   { name: "0001-certificates", up: certificates.up },
   { name: "0002-lean-indexes", up: leanIndexes.up },
+  { name: "0003-crls", up: crls.up },
 ];
 
 /** The database has steps that this program does not know. */

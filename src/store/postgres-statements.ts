@@ -102,6 +102,41 @@ export const hot = {
     `insert into sequences (name, value) values ($1, $2)
      on conflict (name) do update set value = greatest(sequences.value + 1, excluded.value) returning value`,
   ),
+  putCrlPiece: prepared(
+    "put-crl-piece",
+    `insert into crl_pieces (issuer_id, scope, number, position, bytes) values ($1, $2, $3, $4, $5)
+     on conflict (issuer_id, scope, number, position) do nothing`,
+  ),
+  putCrl: prepared(
+    "put-crl",
+    `insert into crls (issuer_id, scope, number, sequence, this_update, next_update, pieces)
+     select $1, $2, $3, $4, $5, $6, $7 where not exists
+       (select 1 from crls where issuer_id = $1 and scope = $2 and (number >= $3 or sequence > $4))`,
+  ),
+  removeStaleCrls: prepared(
+    "remove-stale-crls",
+    "delete from crls where issuer_id = $1 and scope = $2 and next_update < $3",
+  ),
+  // Those above the newest are of a node that is about to publish.
+  removeOldPieces: prepared(
+    "remove-old-pieces",
+    `delete from crl_pieces where issuer_id = $1 and scope = $2
+     and number < (select max(number) from crls where issuer_id = $1 and scope = $2)`,
+  ),
+  newestCrl: prepared(
+    "newest-crl",
+    `select number, sequence, this_update, next_update, pieces from crls
+     where issuer_id = $1 and scope = $2 and number > $3 order by number desc limit 1`,
+  ),
+  readCrlPiece: prepared(
+    "read-crl-piece",
+    "select bytes from crl_pieces where issuer_id = $1 and scope = $2 and number = $3 and position = $4",
+  ),
+  oldestFreshCrl: prepared(
+    "oldest-fresh-crl",
+    `select number, sequence from crls
+     where issuer_id = $1 and scope = $2 and next_update > $3 order by number limit 1`,
+  ),
   getFact: prepared("get-fact", "select value from facts where key = $1"),
   putFact: prepared(
     "put-fact",

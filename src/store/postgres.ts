@@ -3,6 +3,7 @@
 import { Kysely, PostgresDialect } from "kysely";
 import type pg from "pg";
 import { GroupCommit } from "./group-commit.ts";
+import { publishCrl, readCrl } from "./postgres-crls.ts";
 import { describePostgresFailure, isFaultOfOne } from "./postgres-failure.ts";
 import { migratePostgres, openPool, requireDurable } from "./postgres-open.ts";
 import { hot, type Statement } from "./postgres-statements.ts";
@@ -29,6 +30,7 @@ import {
   type SpentCredential,
   type Store,
   type StoredCertificate,
+  type StoredCrl,
   StoreUnavailable,
 } from "./store.ts";
 
@@ -189,6 +191,21 @@ export class PostgresStore implements Store {
       const { rows } = await client.query<{ value: number }>(hot.nextNumber([sequence, atLeast]));
       if (rows[0] === undefined) throw new StoreUnavailable("The database gave no number.");
       return rows[0].value;
+    });
+  }
+
+  publishCrl(list: StoredCrl): Promise<boolean> {
+    return this.#read(() => publishCrl(this.#pool, (locks, run) => this.#write(locks, run), list));
+  }
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined> {
+    return this.#read(() => readCrl(this.#pool, issuerId, scope, newerThan));
+  }
+  findOldestFreshCrl(issuerId: string, scope: string, now: Date) {
+    return this.#read(async () => {
+      const { rows } = await this.#pool.query<Pick<StoredCrl, "number" | "sequence">>(
+        hot.oldestFreshCrl([issuerId, scope, now.getTime()]),
+      );
+      return rows[0];
     });
   }
 

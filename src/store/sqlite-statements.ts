@@ -29,6 +29,13 @@ type Name =
   | "newSubjects"
   | "revocationEvents"
   | "nextNumber"
+  | "putCrlPiece"
+  | "putCrl"
+  | "removeStaleCrls"
+  | "removeOldPieces"
+  | "newestCrl"
+  | "readCrlPiece"
+  | "oldestFreshCrl"
   | "getFact"
   | "putFact";
 
@@ -96,6 +103,33 @@ export function prepareHot(db: Database.Database): HotStatements {
     nextNumber: db.prepare(
       `insert into sequences (name, value) values (?, ?)
        on conflict (name) do update set value = max(value + 1, ?) returning value`,
+    ),
+    putCrlPiece: db.prepare("insert or ignore into crl_pieces values (?, ?, ?, ?, ?)"),
+    putCrl: db.prepare(
+      `insert into crls (issuer_id, scope, number, sequence, this_update, next_update, pieces)
+       select ?, ?, ?, ?, ?, ?, ? where not exists
+         (select 1 from crls where issuer_id = ? and scope = ? and (number >= ? or sequence > ?))`,
+    ),
+    removeStaleCrls: db.prepare(
+      "delete from crls where issuer_id = ? and scope = ? and next_update < ?",
+    ),
+    // Those above the newest are of a node that is about to publish.
+    removeOldPieces: db.prepare(
+      `delete from crl_pieces where issuer_id = ? and scope = ?
+       and number < (select max(number) from crls where issuer_id = ? and scope = ?)`,
+    ),
+    newestCrl: db.prepare(
+      `select number, sequence, this_update, next_update, pieces from crls
+       where issuer_id = ? and scope = ? and number > ? order by number desc limit 1`,
+    ),
+    readCrlPiece: db
+      .prepare(
+        "select bytes from crl_pieces where issuer_id = ? and scope = ? and number = ? and position = ?",
+      )
+      .pluck(),
+    oldestFreshCrl: db.prepare(
+      `select number, sequence from crls
+       where issuer_id = ? and scope = ? and next_update > ? order by number limit 1`,
     ),
     getFact: db.prepare("select value from facts where key = ?"),
     putFact: db.prepare(

@@ -13,6 +13,7 @@ import {
   stateAt,
 } from "./rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
+import { publishCrl, readCrl } from "./sqlite-crls.ts";
 import { describeFailure } from "./sqlite-failure.ts";
 import { guard, migrateSqlite, openFile } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
@@ -29,6 +30,7 @@ import {
   type SpentCredential,
   type Store,
   type StoredCertificate,
+  type StoredCrl,
   StoreUnavailable,
 } from "./store.ts";
 
@@ -197,6 +199,21 @@ export class SqliteStore implements Store {
   nextNumber(sequence: string, atLeast = 1): Promise<number> {
     return this.#write(
       () => (this.#hot.nextNumber.get(sequence, atLeast, atLeast) as { value: number }).value,
+    );
+  }
+
+  publishCrl(list: StoredCrl): Promise<boolean> {
+    return publishCrl(this.#hot, (work) => this.#write(work), list);
+  }
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined> {
+    return this.#read(() => readCrl(this.#hot, issuerId, scope, newerThan));
+  }
+  findOldestFreshCrl(issuerId: string, scope: string, now: Date) {
+    return this.#read(
+      () =>
+        this.#hot.oldestFreshCrl.get(issuerId, scope, now.getTime()) as
+          | Pick<StoredCrl, "number" | "sequence">
+          | undefined,
     );
   }
 

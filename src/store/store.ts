@@ -138,6 +138,19 @@ export interface RevocationEvent {
   readonly reason: RevocationReason | undefined;
 }
 
+/** A revocation list as it was published. */
+export interface StoredCrl {
+  readonly issuerId: string;
+  /** Which of the issuer's lists: of all certificates, of a part of them, or what changed. */
+  readonly scope: string;
+  readonly number: number;
+  /** The last change of the history that it takes account of. */
+  readonly sequence: number;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+  readonly der: Uint8Array;
+}
+
 export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
 
 /** What is kept of it: `live` becomes `expired` some time after notAfter, when `catchUp` is called. */
@@ -232,6 +245,20 @@ export interface Store {
   ): Promise<readonly RevocationEvent[]>;
   /** Draws the next number of a named sequence (`crl:<issuer>`); never the same twice, durable. */
   nextNumber(sequence: string, atLeast?: number): Promise<number>;
+
+  /**
+   * Makes a list the one in force, durable when it resolves. False, and nothing is changed, when
+   * one of the same scope has a number as high or knows more of the history.
+   */
+  publishCrl(list: StoredCrl): Promise<boolean>;
+  /** The list in force when its number is above `newerThan`; otherwise its bytes are not read. */
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined>;
+  /** The oldest published list of the scope that is still fresh: everyone has this one or a later. */
+  findOldestFreshCrl(
+    issuerId: string,
+    scope: string,
+    now: Date,
+  ): Promise<Pick<StoredCrl, "number" | "sequence"> | undefined>;
 
   /** Small named facts (schema mark, restore mark, issuer on record). */
   getFact(key: string): Promise<string | undefined>;
