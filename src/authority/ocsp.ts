@@ -14,14 +14,15 @@ import {
   type OcspHash,
   ocspHashOids,
 } from "../x509/ocsp.ts";
-import { type OcspRequest, parseOcspRequest } from "../x509/read-ocsp.ts";
+import { parseOcspRequest } from "../x509/read-ocsp.ts";
 import type { Issuer } from "./issuer.ts";
-import type { Signer } from "./signer/signer.ts";
+import { Kept } from "./kept.ts";
+import type { OcspSigner } from "./signer/ocsp-signer.ts";
 
 /** The delegated certificate (OCSPSigning, ocsp-nocheck) and the key that answers. */
 export interface ResponderIdentity {
   readonly certificate: Certificate;
-  readonly signer: Signer;
+  readonly signer: OcspSigner;
 }
 
 export interface OcspOptions {
@@ -41,20 +42,34 @@ export interface OcspAnswer {
   readonly cacheable: { readonly thisUpdate: Date; readonly nextUpdate: Date } | undefined;
 }
 
-interface Prepared extends OcspAnswer {
-  readonly status: string;
-  readonly signer: Signer;
-  readonly cacheable: { readonly thisUpdate: Date; readonly nextUpdate: Date };
+/** The status of an issued certificate, and the store's revision when it was looked up. */
+interface Status {
+  readonly serial: string;
+  readonly value: OcspCertStatus;
+  /** Undefined: others write too, so it is looked up each time. */
+  readonly revision: number | undefined;
 }
 
-/** Signed answers that are kept; some 1 kB each. */
-const KEPT_ANSWERS = 20_000;
+interface Prepared extends OcspAnswer {
+  readonly status: Status;
+  readonly signer: OcspSigner;
+  /** Milliseconds since 1970 from which it is signed anew: half its life. */
+  readonly freshUntil: number;
+}
+
+/** Entries of each of the maps below; a signed answer is some 1 kB. */
+const MOST_KEPT = 20_000;
 
 export class OcspResponder {
   readonly #options: OcspOptions;
-  /** Hex of both hashes of our issuer, by hash algorithm: what a CertID must name. */
+  /** Both hashes of our issuer, by hash algorithm: what a CertID must name. */
   readonly #issuerHashes: ReadonlyMap<string, string>;
-  readonly #prepared = new Map<string, Prepared>();
+  /** By serial. */
+  readonly #statuses = new Kept<Status>(MOST_KEPT);
+  /** By CertID. */
+  readonly #prepared = new Kept<Prepared>(MOST_KEPT);
+  /** By the octets of a whole request without nonce. */
+  readonly #byRequest = new Kept<Prepared>(MOST_KEPT);
 
   constructor(options: OcspOptions) {
     this.#options = options;
@@ -62,53 +77,74 @@ export class OcspResponder {
     this.#issuerHashes = new Map(
       (Object.keys(ocspHashOids) as OcspHash[]).map((hash) => [
         hash,
-        hexOf(issuerNameHash(certificate, hash)) + hexOf(issuerKeyHash(certificate, hash)),
+        keyOf(issuerNameHash(certificate, hash)) + keyOf(issuerKeyHash(certificate, hash)),
       ]),
     );
+  }
+
+  /**
+   * The answer given before to a request of these very octets, when nothing can have changed since;
+   * undefined: ask `answer`. Signs and looks up nothing.
+   */
+  keptAnswer(der: Uint8Array): OcspAnswer | undefined {
+    const prepared = this.#byRequest.get(keyOf(der));
+    return prepared !== undefined && this.#isCurrent(prepared.status) && this.#isFresh(prepared)
+      ? prepared
+      : undefined;
   }
 
   /** Answers one request (DER). What cannot be read is `malformedRequest`; throws StoreUnavailable. */
   async answer(der: Uint8Array): Promise<OcspAnswer> {
     const parsed = parseOcspRequest(der);
     if (!parsed.ok) return { der: encodeOcspError("malformedRequest"), cacheable: undefined };
-    const request = parsed.value;
-    const statuses = await Promise.all(request.certIds.map((id) => this.#statusOf(id)));
-    const [only] = request.certIds;
-    const nonce = this.#options.nonce ? request.nonce : undefined;
-    if (request.certIds.length > 1 || only === undefined || nonce !== undefined) {
-      return this.#sign(request, statuses, nonce);
+    const { certIds } = parsed.value;
+    const statuses = await Promise.all(certIds.map((id) => this.#statusOf(id)));
+    const nonce = this.#options.nonce ? parsed.value.nonce : undefined;
+    const [id] = certIds;
+    const [status] = statuses;
+    if (certIds.length > 1 || id === undefined || status === undefined || nonce !== undefined) {
+      return this.#sign(certIds, statuses, nonce);
     }
-    return this.#prepare(request, only, statuses[0] ?? { status: "unknown" });
+    const answer = await this.#prepare(id, status);
+    if (status.revision !== undefined && parsed.value.nonce === undefined) {
+      this.#byRequest.put(keyOf(der), answer);
+    }
+    return answer;
   }
 
-  /** The answer that was signed before, as long as the status looked up just now is the same. */
-  async #prepare(request: OcspRequest, id: CertId, status: OcspCertStatus): Promise<OcspAnswer> {
-    const key = hexOf(id.der);
-    const facts = JSON.stringify(status);
+  /** The answer that was signed before, as long as the status is the same. */
+  async #prepare(id: CertId, status: Status): Promise<Prepared> {
+    const key = keyOf(id.der);
     const known = this.#prepared.get(key);
-    const now = this.#options.clock().getTime();
-    const fresh =
-      known !== undefined &&
-      known.status === facts &&
-      known.signer === this.#options.identity().signer &&
-      now < (known.cacheable.thisUpdate.getTime() + known.cacheable.nextUpdate.getTime()) / 2;
-    if (fresh) return known;
-    const { der, cacheable } = await this.#sign(request, [status], undefined);
-    if (cacheable === undefined) return { der, cacheable };
-    // The oldest goes first: a Map keeps the order in which keys came.
-    this.#prepared.delete(key);
-    const oldest = this.#prepared.keys().next();
-    if (this.#prepared.size >= KEPT_ANSWERS && !oldest.done) this.#prepared.delete(oldest.value);
-    const prepared = { der, cacheable, status: facts, signer: this.#options.identity().signer };
-    this.#prepared.set(key, prepared);
+    if (known && sameStatus(known.status.value, status.value) && this.#isFresh(known)) {
+      return known.status === status ? known : this.#keep(key, { ...known, status });
+    }
+    const { signer } = this.#options.identity();
+    const { der, thisUpdate, nextUpdate } = await this.#sign([id], [status], undefined);
+    const freshUntil = (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
+    const cacheable = { thisUpdate, nextUpdate };
+    return this.#keep(key, { der, cacheable, status, signer, freshUntil });
+  }
+
+  #keep(key: string, prepared: Prepared): Prepared {
+    this.#prepared.put(key, prepared);
     return prepared;
   }
 
+  #isFresh(prepared: Prepared): boolean {
+    const { clock, identity } = this.#options;
+    return clock().getTime() < prepared.freshUntil && prepared.signer === identity().signer;
+  }
+
+  #isCurrent({ revision, serial }: Status): boolean {
+    return revision !== undefined && revision === this.#options.store.statusRevision(serial);
+  }
+
   async #sign(
-    request: OcspRequest,
-    statuses: readonly OcspCertStatus[],
+    certIds: readonly CertId[],
+    statuses: readonly Status[],
     nonce: Uint8Array | undefined,
-  ): Promise<OcspAnswer> {
+  ) {
     const { certificate, signer } = this.#options.identity();
     const thisUpdate = wholeSeconds(this.#options.clock());
     const nextUpdate = new Date(thisUpdate.getTime() + this.#options.validitySeconds * 1000);
@@ -116,9 +152,9 @@ export class OcspResponder {
     const data = encodeResponseData({
       responder: keyHash === undefined ? { name: certificate.subject } : { keyHash },
       producedAt: thisUpdate,
-      responses: request.certIds.map((certId, position) => ({
+      responses: certIds.map((certId, position) => ({
         certId,
-        certStatus: statuses[position] ?? { status: "unknown" },
+        certStatus: (statuses[position] ?? unknown).value,
         thisUpdate,
         nextUpdate,
       })),
@@ -132,29 +168,47 @@ export class OcspResponder {
         certificates: [certificate.der],
       }),
     );
-    return { der, cacheable: nonce === undefined ? { thisUpdate, nextUpdate } : undefined };
+    const cacheable = nonce === undefined ? { thisUpdate, nextUpdate } : undefined;
+    return { der, cacheable, thisUpdate, nextUpdate };
   }
 
   /** `good` only for what is in the index; another issuer's and never issued ones are unknown. */
-  async #statusOf(id: CertId): Promise<OcspCertStatus> {
-    const named = hexOf(id.issuerNameHash) + hexOf(id.issuerKeyHash);
+  async #statusOf(id: CertId): Promise<Status> {
+    const named = keyOf(id.issuerNameHash) + keyOf(id.issuerKeyHash);
     if (id.hashAlgorithm === undefined || this.#issuerHashes.get(id.hashAlgorithm) !== named)
-      return { status: "unknown" };
+      return unknown;
+    const { serial } = id;
+    const known = this.#statuses.get(serial);
+    if (known !== undefined && this.#isCurrent(known)) return known;
     const { store, issuer } = this.#options;
-    return statusIn(await store.findCertificate(issuer.id, id.serial));
+    // Asked before the lookup: a change between the two is then noticed the next time.
+    const revision = store.statusRevision(serial);
+    const stored = await store.findCertificate(issuer.id, serial);
+    // Issuing raises no revision, so that a serial is unknown now says nothing of later.
+    if (stored === undefined) return unknown;
+    const status = { serial, value: statusIn(stored), revision };
+    if (revision !== undefined) this.#statuses.put(serial, status);
+    return status;
   }
 }
 
-function statusIn(stored: StoredCertificate | undefined): OcspCertStatus {
-  if (stored === undefined) return { status: "unknown" };
-  const { revocation } = stored;
+const unknown: Status = { serial: "", value: { status: "unknown" }, revision: undefined };
+
+function statusIn({ revocation }: StoredCertificate): OcspCertStatus {
   return revocation === undefined
     ? { status: "good" }
     : { status: "revoked", at: wholeSeconds(revocation.at), reason: revocation.reason };
 }
 
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+function sameStatus(one: OcspCertStatus, other: OcspCertStatus): boolean {
+  return one.status === "revoked" && other.status === "revoked"
+    ? one.at.getTime() === other.at.getTime() && one.reason === other.reason
+    : one.status === other.status;
+}
+
+/** Octets as the key of a map: one character each. */
+function keyOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 function wholeSeconds(date: Date): Date {

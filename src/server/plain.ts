@@ -1,5 +1,6 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import { refusalOf, sendProblem } from "./problem.ts";
+import { answerOcspFirst } from "./revocation/ocsp-connections.ts";
 import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
 
 /**
@@ -37,6 +38,8 @@ export async function buildPlainServer(
     }),
   );
   revocationRoutes(app, parts);
+  const connections = answerOcspFirst(app.server, parts.ocsp);
+  app.addHook("preClose", async () => connections.close());
   await app.ready();
   return app;
 }

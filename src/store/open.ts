@@ -23,7 +23,7 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
   const { SqliteStore } = await import("./sqlite.ts");
   const lock = options.exclusive ? holdLock(join(dirname(file), ".lock")) : undefined;
   try {
-    const store = await SqliteStore.open({ file, migrate: true });
+    const store = await SqliteStore.open({ file, migrate: true, soleWriter: options.exclusive });
     const close = store.close.bind(store);
     store.close = async () => {
       await close();

@@ -124,6 +124,11 @@ export class PostgresStore implements Store {
     return this.#read(() => one(this.#pool, hot.bySerial([serial, issuerId])));
   }
 
+  /** Other nodes revoke too. */
+  statusRevision(): undefined {
+    return undefined;
+  }
+
   findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined> {
     return this.#read(() => one(this.#pool, hot.presented([serial, sha256])));
   }

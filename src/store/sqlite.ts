@@ -17,6 +17,7 @@ import { publishCrl, readCrl } from "./sqlite-crls.ts";
 import { describeFailure } from "./sqlite-failure.ts";
 import { guard, migrateSqlite, openFile } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
+import { StatusRevisions } from "./status-revisions.ts";
 import {
   type AuditQuery,
   type CertificateQuery,
@@ -41,6 +42,8 @@ export interface SqliteOptions {
   readonly file: string;
   /** Applies missing migrations; without, an old schema is refused. */
   readonly migrate: boolean;
+  /** Whether no other process changes certificates of this file meanwhile. */
+  readonly soleWriter?: boolean;
 }
 
 /** Subjects that are put into the search together: a commit of FTS5 costs much more than a row of it. */
@@ -67,7 +70,10 @@ export class SqliteStore implements Store {
   /** Rows since the last one whose subject can be searched. */
   #unsearched = 0;
 
-  private constructor(db: Database.Database, kysely: Kysely<unknown>) {
+  readonly #statusRevisions: StatusRevisions | undefined;
+
+  private constructor(db: Database.Database, kysely: Kysely<unknown>, soleWriter: boolean) {
+    this.#statusRevisions = soleWriter ? new StatusRevisions() : undefined;
     this.#db = db;
     this.#kysely = kysely;
     this.#hot = prepareHot(db);
@@ -80,7 +86,7 @@ export class SqliteStore implements Store {
       const db = openFile(options.file);
       const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) });
       if (options.migrate) await migrateSqlite(db);
-      return new SqliteStore(db, kysely);
+      return new SqliteStore(db, kysely, options.soleWriter === true);
     });
   }
 
@@ -122,6 +128,10 @@ export class SqliteStore implements Store {
     serial: SerialHex,
   ): Promise<StoredCertificate | undefined> {
     return this.#read(() => this.#bySerial(issuerId, serial));
+  }
+
+  statusRevision(serial: SerialHex): number | undefined {
+    return this.#statusRevisions?.of(serial);
   }
 
   async findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined> {
@@ -355,8 +365,9 @@ export class SqliteStore implements Store {
     certificate: StoredCertificate,
     change: { at: Date; reason: RevocationReason | undefined; by: string },
   ): void {
-    const { id, issuerId } = certificate;
+    const { id, issuerId, serial } = certificate;
     const at = change.at.getTime();
+    this.#statusRevisions?.raise(serial);
     if (change.reason === undefined) this.#hot.deleteRevocation.run(id);
     else this.#hot.putRevocation.run(id, at, change.reason, change.by);
     this.#hot.setState.run(stateAt(certificate, change.reason, change.at), id);

@@ -223,6 +223,11 @@ export interface Store {
 
   findCertificate(issuerId: string, serial: SerialHex): Promise<StoredCertificate | undefined>;
   /**
+   * A number that has changed when the revocation of a certificate with this serial may have changed
+   * since it was asked for. Undefined where others write too: there one has to look each time.
+   */
+  statusRevision(serial: SerialHex): number | undefined;
+  /**
    * The very certificate that a peer presented, by its serial and the hex SHA-256 of its DER; the
    * question that every request of a peer asks.
    */

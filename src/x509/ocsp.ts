@@ -111,29 +111,52 @@ export function encodeOcspRequest(request: {
   return sequence(sequence(list, ...extensions));
 }
 
-/** ResponseData, DER: the bytes that the responder signs. */
-export function encodeResponseData(data: ResponseData): Uint8Array {
+/** What a responder signs. Only the encoder of this file makes it, so nothing else gets signed. */
+class EncodedResponseData {
+  readonly #der: Uint8Array;
+
+  constructor(der: Uint8Array) {
+    this.#der = der;
+  }
+
+  static bytesOf(data: EncodedResponseData): Uint8Array {
+    // Reading the private field of anything that this class did not make is a TypeError.
+    return data.#der;
+  }
+}
+
+/** ResponseData that `encodeResponseData` made; cannot be made outside this file. */
+export type SignableResponseData = InstanceType<typeof EncodedResponseData>;
+
+/** DER of ResponseData, for the signer. Throws a TypeError for a value that was not encoded here. */
+export function responseDataBytes(data: SignableResponseData): Uint8Array {
+  return EncodedResponseData.bytesOf(data);
+}
+
+/** ResponseData as the responder signs it. */
+export function encodeResponseData(data: ResponseData): SignableResponseData {
   const responder =
     "name" in data.responder
       ? explicit(1, data.responder.name.der)
       : explicit(2, octetString(data.responder.keyHash));
-  return sequence(
+  const der = sequence(
     responder,
     generalizedTime(data.producedAt),
     sequence(...data.responses.map(encodeSingleResponse)),
     ...(data.nonce ? [explicit(1, nonceExtensions(data.nonce))] : []),
   );
+  return new EncodedResponseData(der);
 }
 
 /** BasicOCSPResponse, DER; `certificates` are the responder's, leaf first, none for the issuer itself. */
 export function encodeBasicResponse(basic: {
-  readonly data: Uint8Array;
+  readonly data: SignableResponseData;
   readonly signatureAlgorithm: SignatureAlgorithm;
   readonly signature: Uint8Array;
   readonly certificates: readonly Uint8Array[];
 }): Uint8Array {
   return sequence(
-    basic.data,
+    responseDataBytes(basic.data),
     signatureAlgorithmDer(basic.signatureAlgorithm),
     bitString(basic.signature),
     ...(basic.certificates.length > 0 ? [explicit(0, sequence(...basic.certificates))] : []),

@@ -8,6 +8,7 @@ import type { Authority } from "../../authority/authority.ts";
 import { CrlPublisher } from "../../authority/crl.ts";
 import { OcspResponder, type ResponderIdentity } from "../../authority/ocsp.ts";
 import { keySigner } from "../../authority/signer/key-file.ts";
+import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import type { Store } from "../../store/store.ts";
 import type { Certificate } from "../../x509/certificate.ts";
@@ -101,7 +102,7 @@ export function stapleOcsp(
 
 async function obtainIdentity(own: OwnCertificateOptions): Promise<ResponderIdentity> {
   const { identity, certificate } = await obtainOwnCertificate(own);
-  return { certificate, signer: keySigner(createPrivateKey(identity.key)) };
+  return { certificate, signer: ocspSigner(keySigner(createPrivateKey(identity.key))) };
 }
 
 /** Reads the root's CRL again when its file changes. */

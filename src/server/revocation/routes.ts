@@ -7,9 +7,14 @@ import type { Issuer } from "../../authority/issuer.ts";
 import { issuerIdOf } from "../../authority/issuer.ts";
 import type { OcspAnswer, OcspResponder } from "../../authority/ocsp.ts";
 import { encodePem } from "../../der/pem.ts";
-import { StoreUnavailable } from "../../store/store.ts";
-import { encodeOcspError } from "../../x509/ocsp.ts";
 import { Problem } from "../problem.ts";
+import {
+  answerOcsp,
+  LARGEST_OCSP_REQUEST,
+  ocspHeaders,
+  ocspRequestType,
+  ocspResponseType,
+} from "./ocsp-answer.ts";
 
 export interface RevocationParts {
   readonly issuer: Issuer;
@@ -21,11 +26,8 @@ export interface RevocationParts {
 
 const crlType = "application/pkix-crl";
 const pemType = "application/x-pem-file";
-const requestType = "application/ocsp-request";
-const responseType = "application/ocsp-response";
 const certificateType = "application/pkix-cert";
-/** An OCSP request for a hundred certificates is some 10 kB. */
-const LARGEST_REQUEST = 16 * 1024;
+const nothing = new Uint8Array(0);
 
 /** Adds the routes to an application, plain or TLS. */
 export function revocationRoutes(app: FastifyInstance, parts: RevocationParts): void {
@@ -93,14 +95,14 @@ function ocspRoutes(app: FastifyInstance, responder: OcspResponder): void {
   const response = {
     200: {
       description: "The answer, signed; errors of RFC 6960 are answers too.",
-      content: { [responseType]: { schema: { type: "string", format: "binary" } } },
+      content: { [ocspResponseType]: { schema: { type: "string", format: "binary" } } },
     },
   };
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(
-      requestType,
-      { parseAs: "buffer", bodyLimit: LARGEST_REQUEST },
+      ocspRequestType,
+      { parseAs: "buffer", bodyLimit: LARGEST_OCSP_REQUEST },
       async (_: FastifyRequest, body: Buffer) => body,
     );
     scope.post(
@@ -111,11 +113,15 @@ function ocspRoutes(app: FastifyInstance, responder: OcspResponder): void {
           operationId: "ocspPost",
           tags: ["revocation"],
           summary: "OCSP by POST (RFC 6960 A.1)",
-          body: { content: { [requestType]: { schema: {} } } },
+          body: { content: { [ocspRequestType]: { schema: {} } } },
           response,
         },
       },
-      async (request, reply) => sendAnswer(reply, await answer(responder, request.body as Buffer)),
+      async (request, reply) =>
+        sendAnswer(
+          reply,
+          await answerOcsp(responder, (request.body as Buffer | undefined) ?? nothing),
+        ),
     );
   });
   app.get(
@@ -135,36 +141,14 @@ function ocspRoutes(app: FastifyInstance, responder: OcspResponder): void {
     },
     async (request, reply) => {
       const text = (request.params as { "*": string })["*"];
-      return sendAnswer(reply, await answer(responder, Buffer.from(text, "base64")));
+      return sendAnswer(reply, await answerOcsp(responder, Buffer.from(text, "base64")));
     },
   );
 }
 
-/** A store that does not answer is `tryLater`: the client asks again, and nobody is told "good". */
-async function answer(responder: OcspResponder, request: Uint8Array): Promise<OcspAnswer> {
-  try {
-    return await responder.answer(request ?? new Uint8Array(0));
-  } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error;
-    return { der: encodeOcspError("tryLater"), cacheable: undefined };
-  }
-}
-
-/** RFC 5019 6.2: how long a cache may keep the answer. */
-function sendAnswer(reply: FastifyReply, { der, cacheable }: OcspAnswer): FastifyReply {
-  if (cacheable === undefined) reply.header("cache-control", "no-store");
-  else {
-    const { thisUpdate, nextUpdate } = cacheable;
-    reply
-      .header(
-        "cache-control",
-        `max-age=${secondsUntil(nextUpdate)}, public, no-transform, must-revalidate`,
-      )
-      .header("last-modified", thisUpdate.toUTCString())
-      .header("expires", nextUpdate.toUTCString())
-      .header("etag", etagOf(der));
-  }
-  return reply.type(responseType).send(Buffer.from(der));
+function sendAnswer(reply: FastifyReply, answer: OcspAnswer): FastifyReply {
+  for (const [name, value] of ocspHeaders(answer)) reply.header(name, value);
+  return reply.send(Buffer.from(answer.der));
 }
 
 async function findCrl(request: FastifyRequest, parts: RevocationParts) {

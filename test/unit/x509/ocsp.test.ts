@@ -12,6 +12,7 @@ import {
   type OcspHash,
   ocspHashOids,
   ocspResponseStatuses,
+  responseDataBytes,
   type SingleResponse,
 } from "../../../src/x509/ocsp.ts";
 import { publicKeyOf } from "../../../src/x509/public-key.ts";
@@ -91,7 +92,7 @@ function answer(change: Answer = {}): Uint8Array {
     encodeBasicResponse({
       data,
       signatureAlgorithm: by.algorithm,
-      signature: signBytes(data, by.key, by.algorithm),
+      signature: signBytes(responseDataBytes(data), by.key, by.algorithm),
       certificates: change.withCertificate === false ? [] : [by.certificate.der],
     }),
   );
