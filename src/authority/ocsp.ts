@@ -1,5 +1,6 @@
 /** The OCSP responder (RFC 6960, 5019, 9654). What it signs are answers, and nothing else. */
 
+import { Kept } from "../store/kept.ts";
 import type { Store, StoredCertificate } from "../store/store.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import {
@@ -16,7 +17,6 @@ import {
 } from "../x509/ocsp.ts";
 import { parseOcspRequest } from "../x509/read-ocsp.ts";
 import type { Issuer } from "./issuer.ts";
-import { Kept } from "./kept.ts";
 import type { OcspSigner } from "./signer/ocsp-signer.ts";
 
 /** The delegated certificate (OCSPSigning, ocsp-nocheck) and the key that answers. */

@@ -4,6 +4,7 @@ import type Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { foldCase } from "./conditions.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { Kept } from "./kept.ts";
 import {
   auditValues,
   certificateValues,
@@ -66,10 +67,9 @@ export class SqliteStore implements Store {
    * Certificates that peers presented, by fingerprint. A row never changes but for its revocation;
    * that it is there and how it stands is read each time.
    */
-  readonly #presented = new Map<string, StoredCertificate>();
+  readonly #presented = new Kept<StoredCertificate>(MOST_PRESENTED);
   /** Rows since the last one whose subject can be searched. */
   #unsearched = 0;
-
   readonly #statusRevisions: StatusRevisions | undefined;
 
   private constructor(db: Database.Database, kysely: Kysely<unknown>, soleWriter: boolean) {
@@ -140,7 +140,7 @@ export class SqliteStore implements Store {
       if (known?.serial === serial)
         return withRevocation(known, this.#hot.revocationOf.get(known.id, sha256));
       const certificate = found(this.#hot.presented.get(serial, sha256));
-      if (certificate !== undefined) this.#remember(certificate);
+      if (certificate) this.#presented.put(sha256, { ...certificate, revocation: undefined });
       return certificate;
     });
   }
@@ -372,15 +372,6 @@ export class SqliteStore implements Store {
     else this.#hot.putRevocation.run(id, at, change.reason, change.by);
     this.#hot.setState.run(stateAt(certificate, change.reason, change.at), id);
     this.#hot.insertEvent.run(id, issuerId, at, change.reason ?? null);
-  }
-
-  #remember(certificate: StoredCertificate): void {
-    if (certificate.sha256 === undefined) return;
-    const oldest = this.#presented.keys().next();
-    if (this.#presented.size >= MOST_PRESENTED && !oldest.done) {
-      this.#presented.delete(oldest.value);
-    }
-    this.#presented.set(certificate.sha256, { ...certificate, revocation: undefined });
   }
 
   #bySerial(issuerId: string, serial: SerialHex): StoredCertificate | undefined {
