@@ -1,7 +1,18 @@
-/** The issuer's CRL (RFC 5280 5): built from entries that were encoded when they were revoked. */
+/** The issuer's CRLs (RFC 5280 5): complete and delta, of all certificates or of a partition. */
 
-import type { RevocationEvent, Store } from "../store/store.ts";
-import { assembleCrl, encodeRevokedEntry, encodeTbsCertList } from "../x509/crl.ts";
+import { type Store, type StoredCrl, StoreUnavailable } from "../store/store.ts";
+import { assembleCrl, type CertListContent, encodeTbsCertList } from "../x509/crl.ts";
+import type { CrlEntries } from "./crl/entries.ts";
+import { Fresh } from "./crl/fresh.ts";
+import { RevocationHistory } from "./crl/history.ts";
+import {
+  type CrlName,
+  completeCrl,
+  crlSequence,
+  crlUrl,
+  formatCrlName,
+  partitionsFact,
+} from "./crl/scope.ts";
 import type { Issuer } from "./issuer.ts";
 
 /** A signed CRL and what its reader needs to know of it. */
@@ -16,99 +27,163 @@ export interface CrlOptions {
   readonly issuer: Issuer;
   readonly store: Store;
   readonly validitySeconds: number;
-  /** As in the certificates' distribution points; undefined where they carry none. */
-  readonly url: string | undefined;
+  /** Undefined: there are no delta CRLs. */
+  readonly deltaValiditySeconds: number | undefined;
+  /** Address of the plain listener, as in the distribution points; undefined where they are none. */
+  readonly origin: string | undefined;
   readonly clock: () => Date;
 }
 
-/** A list and the last change in the history that it holds. */
-interface Tracked extends PublishedCrl {
-  readonly sequence: number;
+interface List {
+  readonly name: CrlName;
+  readonly current: Fresh<PublishedCrl>;
+  published: StoredCrl | undefined;
 }
 
-interface Entry {
-  readonly bytes: Uint8Array;
-  readonly notAfter: number;
+/** What a list is made of, and which complete list a delta is a delta to. */
+interface Content {
+  readonly history: RevocationHistory;
+  readonly entries: CrlEntries;
+  readonly baseCrlNumber?: number;
 }
 
-/** Read from the history in pages, so that a long one does not hold the event loop. */
-const EVENTS_PER_PAGE = 1000;
+/** Other nodes may publish first; each time they do, this one has less to add. */
+const MOST_ATTEMPTS = 20;
 
 /**
- * Publishes the CRL of one issuer. `current` follows the history of revocations since the last time
- * and signs anew only when something changed or half of the validity is over. Numbers come from the
- * store: one source for all nodes, and never back.
+ * Publishes the CRLs of one issuer. Each follows the history of revocations and is signed anew only
+ * when something of its scope changed or half of its validity is over. Numbers come from the store,
+ * and what is shown was put there first: one source for all nodes, and never back.
  */
 export class CrlPublisher {
   readonly #options: CrlOptions;
-  readonly #entries = new Map<string, Entry>();
-  #sequence = 0;
+  readonly #lists = new Map<string, List>();
+  /** By the count of partitions; entries that stand on complete lists, and what changed lately. */
+  readonly #complete = new Map<number, RevocationHistory>();
+  readonly #changes = new Map<number, RevocationHistory>();
+  readonly #usedCounts = new Set([1]);
   #imported: boolean | undefined;
-  #published: Tracked | undefined;
-  #building: Promise<PublishedCrl> | undefined;
 
   constructor(options: CrlOptions) {
     this.#options = options;
   }
 
-  /** The CRL in force; everything that was revoked before the call is on it. */
-  async current(): Promise<PublishedCrl> {
-    // One that is being built may have read the history before this call: wait, then look again.
-    if (this.#building !== undefined) await this.#building.catch(() => undefined);
-    this.#building ??= this.#refresh().finally(() => {
-      this.#building = undefined;
-    });
-    return this.#building;
+  /** The CRL of all certificates; everything that was revoked before the call is on it. */
+  current(): Promise<PublishedCrl> {
+    return this.#list(completeCrl).current.get();
   }
 
-  async #refresh(): Promise<PublishedCrl> {
-    const now = this.#options.clock();
-    // Another node may have published a newer one; on SQLite this reads back one's own. Before the
-    // history is read: what that list holds is then certainly among what this node knows.
-    if (this.#published === undefined || this.#options.store.engine === "postgres") {
-      this.#published = newerOf(this.#published, await this.#shared());
-    }
-    await this.#follow();
-    const published = this.#published;
-    const unchanged = published?.sequence === this.#sequence;
-    if (published !== undefined && unchanged && now.getTime() < halfOf(published)) {
-      return published;
-    }
-    return this.#publish(now, published);
+  /** The same for any list; undefined where no certificate and no list names it. */
+  async find(name: CrlName): Promise<PublishedCrl | undefined> {
+    const { origin, deltaValiditySeconds } = this.#options;
+    const isWhole = name.scope.count === 1;
+    if (name.delta && (deltaValiditySeconds === undefined || origin === undefined)) return;
+    if (!isWhole && (origin === undefined || !(await this.#isUsed(name.scope.count)))) return;
+    return this.#list(name).current.get();
   }
 
-  /** Takes over what happened since the last time. */
-  async #follow(): Promise<void> {
+  /** Counts that nobody issued under would cost memory for whoever asks for them. */
+  async #isUsed(count: number): Promise<boolean> {
     const { store, issuer } = this.#options;
-    for (;;) {
-      const events = await store.revocationEvents(issuer.id, this.#sequence, EVENTS_PER_PAGE);
-      for (const event of events) {
-        this.#take(event);
-        this.#sequence = event.sequence;
+    if (this.#usedCounts.has(count)) return true;
+    if ((await store.getFact(partitionsFact(issuer.id, count))) === undefined) return false;
+    this.#usedCounts.add(count);
+    return true;
+  }
+
+  #list(name: CrlName): List {
+    const key = formatCrlName(name);
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
+    const current = new Fresh(() => this.#refresh(list));
+    const list: List = { name, current, published: undefined };
+    this.#lists.set(key, list);
+    return list;
+  }
+
+  async #refresh(list: List): Promise<PublishedCrl> {
+    const { store, issuer, clock } = this.#options;
+    const scope = formatCrlName(list.name);
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const now = clock();
+      // Before the history is read: what a list of another node holds is then among what is known.
+      list.published =
+        (await store.readCrl(issuer.id, scope, list.published?.number ?? 0)) ?? list.published;
+      const content = list.name.delta
+        ? await this.#changesOf(list.name, now)
+        : await this.#entriesOf(list.name);
+      const { published } = list;
+      const unchanged = published !== undefined && published.sequence >= content.entries.changedAt;
+      if (unchanged && now.getTime() < halfOf(published)) return published;
+      const made = await this.#make(list, content, now);
+      if (await store.publishCrl(made)) {
+        list.published = made;
+        return made;
       }
-      if (events.length < EVENTS_PER_PAGE) return;
     }
+    throw new StoreUnavailable(
+      "Other nodes publish faster than this one can: no list was agreed on.",
+    );
   }
 
-  #take({ serial, at, reason, notAfter }: RevocationEvent): void {
-    if (reason === undefined) {
-      this.#entries.delete(serial);
-      return;
-    }
-    this.#entries.set(serial, {
-      bytes: encodeRevokedEntry({ serial, at, reason }),
-      notAfter: notAfter.getTime(),
-    });
+  async #entriesOf({ scope }: CrlName): Promise<Content> {
+    const { count, partition } = scope;
+    const history = this.#complete.get(count) ?? this.#newHistory(count, 0, "drop");
+    this.#complete.set(count, history);
+    await history.follow();
+    return { history, entries: history.entriesOf(partition) };
   }
 
-  async #publish(now: Date, before: PublishedCrl | undefined): Promise<PublishedCrl> {
-    const { issuer, store, validitySeconds } = this.#options;
-    const url = await this.#scope();
-    this.#dropExpired(before?.thisUpdate);
-    const number = await store.nextNumber(sequenceName(issuer.id), (before?.number ?? 0) + 1);
+  /**
+   * What changed since the oldest complete list that is still fresh: whoever holds that one or a
+   * later one can apply it.
+   */
+  async #changesOf({ scope }: CrlName, now: Date): Promise<Content> {
+    const { store, issuer } = this.#options;
+    const complete = { scope, delta: false };
+    const find = () => store.findOldestFreshCrl(issuer.id, formatCrlName(complete), now);
+    let base = await find();
+    if (base === undefined) {
+      await this.#list(complete).current.get();
+      base = await find();
+    }
+    if (base === undefined) throw new StoreUnavailable("The store keeps no list of revocations.");
+    const known = this.#changes.get(scope.count);
+    const history =
+      known !== undefined && known.after <= base.sequence
+        ? known
+        : this.#newHistory(scope.count, base.sequence, "list");
+    this.#changes.set(scope.count, history);
+    await history.follow();
+    const entries = history.entriesOf(scope.partition);
+    await entries.dropThrough(base.sequence);
+    return { history, entries, baseCrlNumber: base.number };
+  }
+
+  #newHistory(count: number, after: number, releases: "drop" | "list"): RevocationHistory {
+    const { store, issuer } = this.#options;
+    return new RevocationHistory({ store, issuerId: issuer.id, count, after, releases });
+  }
+
+  async #make({ name, published }: List, content: Content, now: Date): Promise<StoredCrl> {
+    const { issuer, store, validitySeconds, deltaValiditySeconds } = this.#options;
+    const { history, entries, baseCrlNumber } = content;
+    const points = await this.#pointsOf(name);
+    // An expired certificate stays on the list until one CRL was issued after its end (RFC 5280
+    // 3.3): it goes when the CRL before this one was already issued after that.
+    if (!name.delta && published !== undefined) {
+      await entries.dropExpired(published.thisUpdate, published.sequence);
+    }
+    const number = await store.nextNumber(
+      crlSequence(issuer.id, name.scope),
+      (published?.number ?? 0) + 1,
+    );
     const thisUpdate = wholeSeconds(now);
-    const nextUpdate = new Date(thisUpdate.getTime() + validitySeconds * 1000);
+    const seconds = name.delta ? (deltaValiditySeconds ?? validitySeconds) : validitySeconds;
+    const nextUpdate = new Date(thisUpdate.getTime() + seconds * 1000);
     const { signer } = issuer;
+    // From here to the end of encoding nothing is waited for: entries and their place belong together.
+    const { sequence } = history;
     const tbs = encodeTbsCertList({
       issuer: issuer.certificate.subject,
       signatureAlgorithm: signer.algorithm,
@@ -116,92 +191,43 @@ export class CrlPublisher {
       nextUpdate,
       crlNumber: number,
       authorityKeyIdentifier: issuer.keyIdentifier,
-      entries: Array.from(this.#entries.values(), (entry) => entry.bytes),
-      ...(url !== undefined && { issuingDistributionPoint: { urls: [url] } }),
+      entries: entries.pieces(),
+      ...points,
+      ...(baseCrlNumber !== undefined && { baseCrlNumber }),
     });
     const der = assembleCrl(tbs, signer.algorithm, await signer.sign(tbs));
-    const published = { der, number, thisUpdate, nextUpdate, sequence: this.#sequence };
-    await this.#share(published);
-    this.#published = published;
-    return published;
+    const scope = formatCrlName(name);
+    return { issuerId: issuer.id, scope, number, sequence, thisUpdate, nextUpdate, der };
   }
 
   /**
-   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it. An
-   * imported authority has certificates that name none: they would be out of such a list's scope,
-   * so a list of theirs carries no scope and covers all.
+   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it, and
+   * in a complete list where its delta is; a delta has the scope of its base. An imported authority
+   * has certificates that name no point: they would be out of such a list's scope, so the list of
+   * all carries none and covers them.
    */
-  async #scope(): Promise<string | undefined> {
-    const { store, url, clock } = this.#options;
+  async #pointsOf({
+    scope,
+    delta,
+  }: CrlName): Promise<Pick<CertListContent, "issuingDistributionPoint" | "freshestCrl">> {
+    const { origin, issuer, deltaValiditySeconds } = this.#options;
+    if (origin === undefined) return {};
+    const url = crlUrl(origin, issuer.id, { scope, delta: false });
+    const unscoped = scope.count === 1 && (await this.#hasImported());
+    const hasDelta = !delta && deltaValiditySeconds !== undefined;
+    return {
+      ...(!unscoped && { issuingDistributionPoint: { urls: [url] } }),
+      ...(hasDelta && { freshestCrl: [crlUrl(origin, issuer.id, { scope, delta: true })] }),
+    };
+  }
+
+  async #hasImported(): Promise<boolean> {
+    const { store, clock } = this.#options;
     this.#imported ??=
       (await store.searchCertificates({ requestedBy: "import", limit: 1, now: clock() })).items
         .length > 0;
-    return this.#imported ? undefined : url;
+    return this.#imported;
   }
-
-  /**
-   * An expired certificate stays on the list until one CRL was issued after its end (RFC 5280 3.3):
-   * it goes when the CRL before this one was already issued after that.
-   */
-  #dropExpired(previousThisUpdate: Date | undefined): void {
-    if (previousThisUpdate === undefined) return;
-    for (const [serial, entry] of this.#entries) {
-      if (entry.notAfter < previousThisUpdate.getTime()) this.#entries.delete(serial);
-    }
-  }
-
-  /** What was published last, by whichever node, in as far as it is still good. */
-  async #shared(): Promise<Tracked | undefined> {
-    const text = await this.#options.store.getFact(factName(this.#options.issuer.id));
-    if (text === undefined) return undefined;
-    const { number, sequence, thisUpdate, nextUpdate, der } = JSON.parse(text) as SharedCrl;
-    return {
-      number,
-      sequence,
-      thisUpdate: new Date(thisUpdate),
-      nextUpdate: new Date(nextUpdate),
-      der: Buffer.from(der, "base64"),
-    };
-  }
-
-  async #share({ der, number, sequence, thisUpdate, nextUpdate }: Tracked): Promise<void> {
-    // Another node may have been faster with a newer number: its list stays.
-    if (((await this.#shared())?.number ?? 0) > number) return;
-    const shared: SharedCrl = {
-      number,
-      sequence,
-      thisUpdate: thisUpdate.toISOString(),
-      nextUpdate: nextUpdate.toISOString(),
-      der: Buffer.from(der).toString("base64"),
-    };
-    await this.#options.store.putFact(factName(this.#options.issuer.id), JSON.stringify(shared));
-  }
-}
-
-function newerOf(one: Tracked | undefined, other: Tracked | undefined): Tracked | undefined {
-  return (other?.number ?? 0) > (one?.number ?? 0) ? other : one;
-}
-
-interface SharedCrl {
-  readonly number: number;
-  readonly sequence: number;
-  readonly thisUpdate: string;
-  readonly nextUpdate: string;
-  readonly der: string;
-}
-
-/** The store's sequence that numbers the CRLs of an issuer. */
-function sequenceName(issuerId: string): string {
-  return `crl:${issuerId}`;
-}
-
-/** The same for the root's own CRL, which `countersign crl publish --root` makes. */
-export function rootSequenceName(rootId: string): string {
-  return `crl:root:${rootId}`;
-}
-
-function factName(issuerId: string): string {
-  return `crl:${issuerId}:published`;
 }
 
 function halfOf({ thisUpdate, nextUpdate }: PublishedCrl): number {

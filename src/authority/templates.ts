@@ -2,12 +2,19 @@ import type { CertificatePlan } from "../policy/decide.ts";
 import type { Profile } from "../policy/profile.ts";
 import { extendedKeyUsageOids, type KeyUsage } from "../x509/extensions.ts";
 import { lintCertificate } from "../x509/lint.ts";
-import { assembleCertificate, compileTemplate, type Template } from "../x509/template.ts";
+import {
+  assembleCertificate,
+  type CrlPartitions,
+  compileTemplate,
+  type Template,
+} from "../x509/template.ts";
 import type { Issuer } from "./issuer.ts";
 
 /** Where relying parties find revocation and issuers; goes into every certificate (RFC 5280 4.2). */
 export interface PublicUrls {
   readonly crlDistributionPoints: readonly string[];
+  /** Instead of the same list for all: one by the serial. */
+  readonly crlPartitions?: CrlPartitions;
   readonly ocspUrls: readonly string[];
   readonly caIssuersUrls: readonly string[];
 }

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { CrlPublisher, rootSequenceName } from "../authority/crl.ts";
+import { rootCrlSequence } from "../authority/crl/scope.ts";
+import { CrlPublisher } from "../authority/crl.ts";
 import { issuerIdOf } from "../authority/issuer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { encodePem } from "../der/pem.ts";
@@ -65,12 +66,11 @@ async function publishIssuing(flags: PublishFlags): Promise<void> {
   const issuer = openIssuer(config, new Date());
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {
-    const base = config.publicHttpUrl?.origin;
     const publisher = new CrlPublisher({
       issuer,
       store,
-      validitySeconds: config.crl.validitySeconds,
-      url: base && `${base}/crl/${issuer.id}.crl`,
+      ...config.crl,
+      origin: config.publicHttpUrl?.origin,
       clock: () => new Date(),
     });
     const list = await publisher.current();
@@ -108,7 +108,7 @@ async function publishRoot(flags: PublishFlags): Promise<void> {
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {
     const id = issuerIdOf(root.spki);
-    const crlNumber = await store.nextNumber(rootSequenceName(id));
+    const crlNumber = await store.nextNumber(rootCrlSequence(id));
     const thisUpdate = new Date(Math.floor(Date.now() / 1000) * 1000);
     const nextUpdate = new Date(thisUpdate.getTime() + flags.validity * 1000);
     const tbs = encodeTbsCertList({

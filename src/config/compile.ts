@@ -57,6 +57,9 @@ export interface CompiledConfig {
   >;
   readonly crl: {
     readonly validitySeconds: number;
+    /** Undefined: no delta CRLs. */
+    readonly deltaValiditySeconds: number | undefined;
+    readonly partitions: number;
   };
   readonly ocsp: { readonly validitySeconds: number; readonly nonce: boolean };
   readonly logLevel: Config["log"]["level"];
@@ -113,6 +116,8 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     },
     crl: {
       validitySeconds: values.crl.validity,
+      deltaValiditySeconds: values.crl.deltaValidity,
+      partitions: values.crl.partitions,
     },
     ocsp: { validitySeconds: values.ocsp.validity, nonce: values.ocsp.nonce },
     logLevel: values.log.level,

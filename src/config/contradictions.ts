@@ -23,6 +23,7 @@ export function findContradictions(loaded: LoadedConfig): Violation[] {
     );
   };
   checkListeners(values, say);
+  checkCrl(values, say);
   checkTokens(values, say);
   if (values.policy !== "anything") {
     checkKeys(values.policy.keys.rsa, ["policy", "keys", "rsa"], say);
@@ -49,6 +50,21 @@ function checkListeners({ listen, publicUrl, publicHttpUrl }: Config, say: Say):
     if (url !== undefined && !URL.canParse(url)) {
       say([key], url, "a URL");
     }
+  }
+}
+
+function checkCrl({ crl, publicHttpUrl }: Config, say: Say): void {
+  if (crl.deltaValidity !== undefined && crl.deltaValidity > crl.validity) {
+    say(["crl", "deltaValidity"], formatDuration(crl.deltaValidity), "at most crl.validity");
+  }
+  if (publicHttpUrl !== undefined) return;
+  const want = "publicHttpUrl beside it";
+  if (crl.partitions > 1) {
+    say(["crl", "partitions"], crl.partitions, want, "certificates name their list by its address");
+  }
+  if (crl.deltaValidity !== undefined) {
+    const got = formatDuration(crl.deltaValidity);
+    say(["crl", "deltaValidity"], got, want, "complete lists name their delta by its address");
   }
 }
 

@@ -169,6 +169,20 @@ const crlSchema = Type.Object(
       default: "24h",
       examples: ["24h"],
     }),
+    deltaValidity: Type.Optional(
+      duration({
+        description:
+          "Publish delta CRLs, with this time from thisUpdate to nextUpdate; without it there are none.",
+        least: 60,
+        examples: ["1h"],
+      }),
+    ),
+    partitions: count(1, 1024, {
+      description:
+        "How many lists the certificates are spread over; each names its own. 1 is one list for all. May be changed at any time: issued certificates keep the list that they name.",
+      default: 1,
+      examples: [16],
+    }),
   },
   { description: "Certificate revocation lists.", examples: [{ validity: "24h" }], ...closed },
 );

@@ -2,9 +2,10 @@
 
 import { readFileSync } from "node:fs";
 import { Authority } from "../authority/authority.ts";
+import { completeCrl, crlPartitions, crlUrl, partitionsFact } from "../authority/crl/scope.ts";
 import { assembleIssuer, type Issuer } from "../authority/issuer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
-import { Templates } from "../authority/templates.ts";
+import { type PublicUrls, Templates } from "../authority/templates.ts";
 import { openTokenDesk } from "../authority/token-desk.ts";
 import { TokenKey, type TokenSettings } from "../authority/tokens.ts";
 import type { CompiledConfig } from "../config/compile.ts";
@@ -42,6 +43,11 @@ export async function openAuthority(
     exclusive: options.exclusive,
     log: options.alarm,
   });
+  const { partitions } = config.crl;
+  // Before the first certificate names its list: only counts that were used are served.
+  if (partitions > 1) {
+    await store.putFact(partitionsFact(issuer.id, partitions), clock().toISOString());
+  }
   const authority = new Authority({
     name: config.name,
     issuer,
@@ -116,11 +122,18 @@ function readCertificates(path: string): readonly Certificate[] {
   return chain.value;
 }
 
-function publicUrls(config: CompiledConfig, issuerId: string) {
+function publicUrls(config: CompiledConfig, issuerId: string): PublicUrls {
   const base = config.publicHttpUrl?.origin;
+  if (base === undefined) return { crlDistributionPoints: [], ocspUrls: [], caIssuersUrls: [] };
+  const { partitions } = config.crl;
   return {
-    crlDistributionPoints: base === undefined ? [] : [`${base}/crl/${issuerId}.crl`],
-    ocspUrls: base === undefined ? [] : [`${base}/ocsp`],
-    caIssuersUrls: base === undefined ? [] : [`${base}/issuers/${issuerId}.crt`],
+    ...(partitions > 1
+      ? {
+          crlDistributionPoints: [],
+          crlPartitions: crlPartitions(base, issuerId, partitions),
+        }
+      : { crlDistributionPoints: [crlUrl(base, issuerId, completeCrl)] }),
+    ocspUrls: [`${base}/ocsp`],
+    caIssuersUrls: [`${base}/issuers/${issuerId}.crt`],
   };
 }

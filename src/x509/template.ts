@@ -37,6 +37,8 @@ export interface TemplateOptions {
   /** Dotted OIDs; none leaves the extension out. */
   readonly extendedKeyUsage: readonly string[];
   readonly crlDistributionPoints?: readonly string[];
+  /** Instead of `crlDistributionPoints`: the one of each certificate, by its serial. */
+  readonly crlPartitions?: CrlPartitions;
   readonly ocspUrls?: readonly string[];
   readonly caIssuersUrls?: readonly string[];
   /** Dotted OIDs. */
@@ -49,6 +51,13 @@ export interface TemplateOptions {
   readonly ocspNoCheck?: boolean;
   /** Makes certificates of authorities; without it basicConstraints says that it is none. */
   readonly ca?: { readonly pathLength?: number };
+}
+
+/** Revocation lists of which each certificate names one. */
+export interface CrlPartitions {
+  readonly urls: readonly string[];
+  /** Index into `urls` of a serial (hex). */
+  indexOf(serial: string): number;
 }
 
 /** What differs from one certificate to the next. */
@@ -97,11 +106,15 @@ export function compileTemplate(options: TemplateOptions): Template {
     signatureAlgorithmDer(options.signatureAlgorithm),
     issuer.subject.der,
   ]);
+  const points = distributionPoints(options);
   const compiled = {
-    ec: compileExtensions(options, "ec", authorityKey),
-    rsa: compileExtensions(options, "rsa", authorityKey),
-    ed: compileExtensions(options, "ed", authorityKey),
+    ec: compileExtensions(options, "ec", authorityKey, points),
+    rsa: compileExtensions(options, "rsa", authorityKey, points),
+    ed: compileExtensions(options, "ed", authorityKey, points),
   };
+  const noPoint = [NO_BYTES];
+  const encodedPoints = points.length === 0 ? noPoint : points.map(extensions.encodeExtension);
+  const indexOf = options.crlPartitions?.indexOf ?? (() => 0);
   const { ca } = options;
   return {
     encode(content) {
@@ -111,7 +124,9 @@ export function compileTemplate(options: TemplateOptions): Template {
         publicKey.family === "ec" || publicKey.family === "rsa" ? publicKey.family : "ed";
       const parts = compiled[kind];
       if (parts === undefined) throw new RangeError(`no key usage for keys of kind ${kind}`);
-      return splice(content, fixed, parts);
+      const point = encodedPoints[indexOf(content.serial)];
+      if (point === undefined) throw new RangeError("the serial falls to no partition");
+      return splice(content, fixed, parts, point);
     },
   };
 }
@@ -129,7 +144,7 @@ interface CompiledExtensions {
   /** basicConstraints, keyUsage, extendedKeyUsage. */
   readonly first: Uint8Array;
   readonly authorityKeyIdentifier: Uint8Array;
-  /** All that follows the alternative names. */
+  /** All that follows the distribution points. */
   readonly last: Uint8Array;
 }
 
@@ -137,6 +152,7 @@ function compileExtensions(
   options: TemplateOptions,
   kind: KeyKind,
   authorityKey: Uint8Array,
+  points: readonly extensions.ExtensionSpec[],
 ): CompiledExtensions | undefined {
   const usages = options.keyUsage[kind];
   if (usages.length === 0) return undefined;
@@ -146,7 +162,8 @@ function compileExtensions(
     keyUsageCritical: options.keyUsageCritical ?? true,
     extendedKeyUsage: options.extendedKeyUsage,
     authorityKeyIdentifier: authorityKey,
-    crlDistributionPoints: options.crlDistributionPoints ?? [],
+    crlDistributionPoints:
+      options.crlPartitions?.urls.slice(0, 1) ?? options.crlDistributionPoints ?? [],
     ocspUrls: options.ocspUrls ?? [],
     caIssuersUrls: options.caIssuersUrls ?? [],
     certificatePolicies: options.certificatePolicies ?? [],
@@ -160,7 +177,7 @@ function compileExtensions(
   ];
   const authority = extensions.authorityKeyIdentifier(authorityKey);
   const last = lastExtensions(options, content);
-  compareWithLibrary([...first, authority, ...last], content);
+  compareWithLibrary([...first, authority, ...points.slice(0, 1), ...last], content);
   const encode = (specs: readonly extensions.ExtensionSpec[]) =>
     new Uint8Array(Buffer.concat(specs.map(extensions.encodeExtension)));
   return {
@@ -170,14 +187,20 @@ function compileExtensions(
   };
 }
 
+/** The one that is the same for all, or each of the partitions'. */
+function distributionPoints(options: TemplateOptions): extensions.ExtensionSpec[] {
+  const { crlPartitions, crlDistributionPoints: urls = [] } = options;
+  if (crlPartitions !== undefined) {
+    return crlPartitions.urls.map((url) => extensions.crlDistributionPoints([url]));
+  }
+  return urls.length > 0 ? [extensions.crlDistributionPoints(urls)] : [];
+}
+
 function lastExtensions(
   options: TemplateOptions,
   content: ProbeContent,
 ): extensions.ExtensionSpec[] {
   const last: extensions.ExtensionSpec[] = [];
-  if (content.crlDistributionPoints.length > 0) {
-    last.push(extensions.crlDistributionPoints(content.crlDistributionPoints));
-  }
   if (content.ocspUrls.length + content.caIssuersUrls.length > 0) {
     const urls = { ocsp: content.ocspUrls, caIssuers: content.caIssuersUrls };
     last.push(extensions.authorityInfoAccess(urls));
@@ -207,8 +230,11 @@ function refuseContradictions(options: TemplateOptions): void {
   if (options.issuer.subject.rdns.length === 0) {
     throw new RangeError("an issuer has a name (RFC 5280 4.1.2.4)");
   }
-  const hasUrls =
-    (options.crlDistributionPoints ?? []).length + (options.ocspUrls ?? []).length > 0;
+  const { crlDistributionPoints = [], crlPartitions, ocspUrls = [] } = options;
+  if (crlPartitions !== undefined && crlDistributionPoints.length > 0) {
+    throw new RangeError("a certificate names the list of its partition, or the same as all");
+  }
+  const hasUrls = crlPartitions !== undefined || crlDistributionPoints.length + ocspUrls.length > 0;
   if (options.noRevAvail === true && (hasUrls || options.ca !== undefined)) {
     throw new RangeError(
       "noRevAvail stands neither beside URLs of revocation nor in an authority's certificate (RFC 9608 2)",
@@ -236,6 +262,7 @@ function splice(
   content: CertificateContent,
   fixed: Uint8Array,
   parts: CompiledExtensions,
+  point: Uint8Array,
 ): Uint8Array {
   const serial = encodeSerial(content.serial);
   const { spki, keyIdentifier } = content.publicKey;
@@ -255,6 +282,7 @@ function splice(
     elementLength(keyIdLength) +
     parts.authorityKeyIdentifier.length +
     (altNamesLength === 0 ? 0 : elementLength(altNamesLength)) +
+    point.length +
     parts.last.length;
   const tbsLength =
     VERSION_3.length +
@@ -279,7 +307,7 @@ function splice(
     out.header(0x30, altNamesLength).put(SUBJECT_ALT_NAME_OID).put(critical);
     out.header(0x04, altNames.length).put(altNames);
   }
-  return out.put(parts.last).finish();
+  return out.put(point).put(parts.last).finish();
 }
 
 function timeLength(at: Date): number {

@@ -96,12 +96,14 @@ describe("the CRL", () => {
     expect(points).toEqual([(await authority.call("GET", "/v1/ca")).json.urls.crl]);
   });
 
-  test("numbers only rise, also over a restart; unchanged it stays the same list until half its life is over", async () => {
+  test("numbers only rise, also over a reload and a restart; unchanged it stays the same list until half its life is over", async () => {
     const first = await crl();
     expect((await crl()).crlNumber).toBe(first.crlNumber);
     await revoke((await enrol("number")).serial, "superseded");
     const second = await crl();
     expect(Number(second.crlNumber)).toBe(Number(first.crlNumber) + 1);
+    authority.service.reload(authority.service.config);
+    expect((await crl()).crlNumber).toBe(second.crlNumber);
     await authority.restart();
     plain = `http://127.0.0.1:${authority.service.plainAddress?.port}`;
     expect((await crl()).crlNumber).toBe(second.crlNumber);
@@ -301,6 +303,11 @@ describe("the plain listener", () => {
       expect([path, (await fetch(plain + path)).status]).toEqual([path, 404]);
     }
     expect((await fetch(`${plain}/crl/0000000000000000.crl`)).status).toBe(404);
+    // No delta is published here and no certificate names a partition.
+    for (const list of ["delta", "1of2", "1of2-delta", "7of2", "x"]) {
+      expect([list, (await fetch(`${crlUrl}/${list}.crl`)).status]).toEqual([list, 404]);
+      expect([list, (await fetch(`${crlUrl}/${list}.pem`)).status]).toEqual([list, 404]);
+    }
     const issuer = await bytes(`${plain}/issuers/${authority.service.issuer.id}.crt`);
     expect(Buffer.from(issuer).equals(authority.service.issuer.certificate.der)).toBe(true);
   });
@@ -319,6 +326,9 @@ describe("the plain listener", () => {
       200,
     );
     expect(first.headers.get("cache-control")).toMatch(/max-age=\d{4,}/);
+    await revoke((await enrol("changes-the-etag")).serial, "superseded");
+    const next = await fetch(`${crlUrl}.crl`, { headers: { "if-none-match": etag } });
+    expect([next.status, next.headers.get("etag") === etag]).toEqual([200, false]);
   });
 
   test("TLS serves the same", async () => {

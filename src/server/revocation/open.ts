@@ -47,14 +47,13 @@ export async function openRevocation(
     passphrase: config.issuer.passphrase?.reveal(),
   };
   let identity = await obtainIdentity(own);
-  const base = config.publicHttpUrl?.origin;
   return {
     issuer,
     crl: new CrlPublisher({
       issuer,
       store,
-      validitySeconds: config.crl.validitySeconds,
-      url: base && `${base}/crl/${issuer.id}.crl`,
+      ...config.crl,
+      origin: config.publicHttpUrl?.origin,
       clock,
     }),
     ocsp: new OcspResponder({

@@ -34,6 +34,17 @@ describe("keys that do not fit together are told with their line", () => {
     ],
     ["publicHttpUrl: http://[::1\n", ["3: publicHttpUrl: got http://[::1, expected a URL"]],
     [
+      "crl:\n  partitions: 16\n  deltaValidity: 1h\n",
+      [
+        "4: crl.partitions: got 16, expected publicHttpUrl beside it; certificates name their list by its address",
+        "5: crl.deltaValidity: got 1h, expected publicHttpUrl beside it; complete lists name their delta by its address",
+      ],
+    ],
+    [
+      "publicHttpUrl: http://x.test\ncrl: { partitions: 16, deltaValidity: 25h }\n",
+      ["4: crl.deltaValidity: got 25h, expected at most crl.validity"],
+    ],
+    [
       "tokens:\n  ttl: 2h\n  maxTtl: 1h\n",
       ["4: tokens.ttl: got 2h, expected at most tokens.maxTtl"],
     ],

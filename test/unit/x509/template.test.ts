@@ -165,6 +165,19 @@ describe("extensions", () => {
     expect(newLeaf(issuing, { key: newKey("Ed25519") }).keyUsage).toEqual(["digitalSignature"]);
   });
 
+  test("of partitions each certificate names its own, by its serial", () => {
+    const urls = ["http://ca.example.test/crl/a/1of2.crl", "http://ca.example.test/crl/a/2of2.crl"];
+    const indexOf = (serial: string) => Number.parseInt(serial.slice(-1), 16) % 2;
+    const { encode } = compileTemplate({ ...base, crlPartitions: { urls, indexOf } });
+    for (const [last, url] of [
+      ["4a", urls[0]],
+      ["4b", urls[1]],
+    ] as const) {
+      const tbs = Buffer.from(encode({ ...content, serial: "4a".repeat(16) + last }));
+      expect(urls.filter((one) => tbs.includes(one))).toEqual([url]);
+    }
+  });
+
   test("noRevAvail replaces the URLs of revocation and cannot stand beside them", () => {
     const template = { ...base, noRevAvail: true };
     const leaf = mustParse(issue(issuing, template, content));
@@ -225,6 +238,17 @@ describe("contradictions are refused when the profile is compiled", () => {
   test.each<[string, Partial<TemplateOptions>]>([
     ["a leaf that signs certificates", { keyUsage: caKeyUsage }],
     ["an authority that cannot", { ca: {} }],
+    [
+      "two kinds of distribution points",
+      {
+        crlPartitions: { urls: ["http://a.test"], indexOf: () => 0 },
+        crlDistributionPoints: ["http://b.test"],
+      },
+    ],
+    [
+      "noRevAvail beside partitions",
+      { crlPartitions: { urls: ["http://a.test"], indexOf: () => 0 }, noRevAvail: true },
+    ],
     ["an authority with noRevAvail", { ca: {}, keyUsage: caKeyUsage, noRevAvail: true }],
     [
       "an issuer without key identifier",

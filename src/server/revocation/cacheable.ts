@@ -1,0 +1,40 @@
+/** Answers that caches may keep: validators, times, and 304 for who has it already (RFC 9111). */
+
+import { createHash } from "node:crypto";
+import type { FastifyReply, FastifyRequest } from "fastify";
+
+export interface Cacheable {
+  readonly type: string;
+  /** With its quotes. */
+  readonly etag: string;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+  /** Asked for only when it is sent. */
+  body(): Buffer | Promise<Buffer>;
+}
+
+export async function sendCacheable(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { type, etag, thisUpdate, nextUpdate, body }: Cacheable,
+): Promise<FastifyReply> {
+  reply
+    .header("etag", etag)
+    .header("last-modified", thisUpdate.toUTCString())
+    .header("cache-control", `public, max-age=${secondsUntil(nextUpdate)}`)
+    .header("expires", nextUpdate.toUTCString());
+  const { "if-none-match": known, "if-modified-since": since } = request.headers;
+  const unchanged =
+    known === undefined
+      ? since !== undefined && Date.parse(since) >= Math.floor(thisUpdate.getTime() / 1000) * 1000
+      : known.split(",").some((one) => one.trim() === etag || one.trim() === "*");
+  return unchanged ? reply.code(304).send() : reply.type(type).send(await body());
+}
+
+export function etagOf(body: Uint8Array | string): string {
+  return `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
+}
+
+function secondsUntil(date: Date): number {
+  return Math.max(0, Math.floor((date.getTime() - Date.now()) / 1000));
+}
