@@ -31,6 +31,18 @@ const curves: Readonly<Record<string, { keyType: string; bits: number; octets: n
   [oids.secp521r1]: { keyType: "P-521", bits: 521, octets: 66 },
 };
 
+/** Names of what is met and not certified, so that a refusal says more than a number. */
+const foreign: Readonly<Record<string, string>> = {
+  "1.3.132.0.10": "secp256k1",
+  "1.3.36.3.3.2.8.1.1.7": "brainpoolP256r1",
+  "1.3.36.3.3.2.8.1.1.11": "brainpoolP384r1",
+  "1.3.36.3.3.2.8.1.1.13": "brainpoolP512r1",
+  "1.2.840.113549.1.1.10": "RSASSA-PSS (an rsaEncryption key may sign with PSS too: make one)",
+  "1.2.840.10040.4.1": "DSA",
+  "1.3.101.110": "X25519",
+  "1.3.101.111": "X448",
+};
+
 /** Parses a SubjectPublicKeyInfo; refuses with `malformed-csr`, an off-curve point included. */
 export function parsePublicKey(spki: Uint8Array): Outcome<PublicKey> {
   try {
@@ -76,8 +88,11 @@ function readKind(algorithm: DerReader, bits: Uint8Array, field: string): Kind {
   const type = readOid(algorithm, `${field}.algorithm`);
   if (type === oids.ecPublicKey) {
     if (algorithm.peek() !== 0x06) algorithm.fail("the curve is not a named one");
-    const curve = curves[readOid(algorithm, `${field}.curve`)];
-    if (curve === undefined) algorithm.fail("the curve is none of P-256, P-384, P-521");
+    const name = readOid(algorithm, `${field}.curve`);
+    const curve = curves[name];
+    if (curve === undefined) {
+      algorithm.fail(`the curve ${foreign[name] ?? name} is none of P-256, P-384, P-521`);
+    }
     if (bits[0] !== 4 || bits.length !== 1 + 2 * curve.octets) {
       algorithm.fail(`not an uncompressed point of ${curve.keyType}`, `${field}.subjectPublicKey`);
     }
@@ -88,7 +103,8 @@ function readKind(algorithm: DerReader, bits: Uint8Array, field: string): Kind {
     return readRsa(bits, `${field}.subjectPublicKey`);
   }
   const edwards = type === oids.ed25519 ? 32 : type === oids.ed448 ? 57 : undefined;
-  if (edwards === undefined) algorithm.fail(`keys of type ${type} are not supported`);
+  if (edwards === undefined)
+    algorithm.fail(`keys of type ${foreign[type] ?? type} are not supported`);
   if (bits.length !== edwards) algorithm.fail(`a key has ${edwards} octets`);
   return edwards === 32
     ? { family: "ed25519", keyType: "Ed25519", bits: 256, rsa: undefined }

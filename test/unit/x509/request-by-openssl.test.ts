@@ -80,11 +80,49 @@ describe("requests of the real openssl req", () => {
     ["RSA-2048", "MD5", ["-md5"], /MD5 is broken/],
     ["P-256", "SHA-1", ["-sha1"], /SHA-1 is broken/],
     ["RSA-2048", "PSS and SHA-1", pss("sha1", "digest"), /RSASSA-PSS and SHA-1/],
+    [
+      "RSA-2048",
+      "PSS and two hashes",
+      [...pss("sha256", "digest"), "-sigopt", "rsa_mgf1_md:sha512"],
+      /unequal hashes/,
+    ],
     ["RSA-2048", "SHA-224", ["-sha224"], /is not known here/],
   ])("%s signed with %s are refused in words", (key, _hash, more, words) => {
     const text = told(requested(keys[key], ...more));
     expect(text).toMatch(/^bad-proof-of-possession: /);
     expect(text).toMatch(words);
+  });
+});
+
+/** A request for a key of openssl's own, of a kind that node:crypto need not know. */
+function requestedFor(...genpkey: string[]): Uint8Array {
+  const made = openssl(["genpkey", ...genpkey, "-out", "out"]);
+  const args = ["req", "-new", "-key", "key", "-subj", "/CN=web", "-outform", "DER", "-out", "out"];
+  return openssl(args, { key: made.written }).written;
+}
+
+describe("keys that are not certified", () => {
+  const ec = (curve: string) => ["-algorithm", "EC", "-pkeyopt", `ec_paramgen_curve:${curve}`];
+  test.each<[string, string[], RegExp]>([
+    ["of secp256k1", ec("secp256k1"), /the curve secp256k1 is none of P-256, P-384, P-521/],
+    ["of brainpoolP256r1", ec("brainpoolP256r1"), /the curve brainpoolP256r1 is none of/],
+    ["of a curve without a name here", ec("secp224r1"), /the curve 1\.3\.132\.0\.33 is none of/],
+    [
+      "of a curve written out",
+      [...ec("P-256"), "-pkeyopt", "ec_param_enc:explicit"],
+      /the curve is not a named one/,
+    ],
+    [
+      "for RSASSA-PSS alone",
+      ["-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:1024"],
+      /keys of type RSASSA-PSS .* are not supported/,
+    ],
+  ])("%s are refused by name, with field and offset", (_title, genpkey, reason) => {
+    const text = told(requestedFor(...genpkey));
+    expect(text).toMatch(reason);
+    expect(text).toMatch(
+      /^malformed-csr: certificationRequestInfo\.subjectPublicKeyInfo.*\(at byte \d+\)/,
+    );
   });
 });
 
@@ -124,6 +162,21 @@ const compressed = sequence(
   sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")),
   bitString(concat([Uint8Array.of(2), spki.subarray(spki.length - 64, spki.length - 32)])),
 );
+const ofP384 = sequence(
+  sequence(oid("1.2.840.10045.2.1"), oid("1.3.132.0.34")),
+  bitString(spki.subarray(spki.length - 65)),
+);
+const unevenKey = sequence(
+  sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")),
+  tlv(3, concat([Uint8Array.of(1), spki.subarray(spki.length - 65)])),
+);
+const rsaKey = (modulus: Uint8Array, parameters = nullValue()) =>
+  sequence(
+    sequence(oid("1.2.840.113549.1.1.1"), parameters),
+    bitString(sequence(modulus, integer(65_537))),
+  );
+const list = sequence(altName);
+const wanted = sequence(oid(extensionRequest), set(list));
 const nested = (levels: number) => {
   let der: Uint8Array = nullValue();
   for (let level = 0; level < levels; level++) der = sequence(der);
@@ -144,6 +197,7 @@ describe("the form of a request", () => {
     const outcome = verifyRequest(handmade({ attributes: implicit(0, both, true) }));
     if (!outcome.ok) throw new Error(outcome.refusal.detail);
     expect(outcome.value.attributes).toEqual(["challengePassword"]);
+    expect(JSON.stringify(outcome.value.attributes)).not.toContain("secret");
     expect(outcome.value.subjectAltNames).toEqual([{ kind: "dns", value: "a.test" }]);
   });
 
@@ -151,6 +205,34 @@ describe("the form of a request", () => {
     ["version 2", { version: integer(1) }, /version: not 0/],
     ["a point off its curve", { spki: offCurve }, /subjectPublicKeyInfo: .*off its curve/],
     ["a compressed point", { spki: compressed }, /not an uncompressed point/],
+    ["a point of another curve", { spki: ofP384 }, /not an uncompressed point of P-384/],
+    [
+      "two lists of extensions",
+      { attributes: implicit(0, concat([wanted, wanted]), true) },
+      /the attribute extensionRequest stands twice/,
+    ],
+    [
+      "two lists of extensions in one attribute",
+      { attributes: explicit(0, sequence(oid(extensionRequest), set(list, list))) },
+      /attributes.*bytes too many/,
+    ],
+    [
+      "an unknown extension twice",
+      { attributes: asking(extension("1.2.3", spki), extension("1.2.3", spki)) },
+      /the extension 1\.2\.3 stands twice/,
+    ],
+    ["a version of two octets", { version: tlv(2, Uint8Array.of(0, 0)) }, /version: not 0/],
+    ["a subject of another tag", { subject: set() }, /subject.*expected tag 0x30, found 0x31/],
+    ["a key of another tag", { spki: set() }, /subjectPublicKeyInfo: expected tag 0x30/],
+    ["attributes of another tag", { attributes: set() }, /attributes: expected tag 0xa0/],
+    ["a key with bits to spare", { spki: unevenKey }, /subjectPublicKeyInfo.*not whole octets/],
+    ["a modulus below zero", { spki: rsaKey(tlv(2, Uint8Array.of(0x80, 1))) }, /modulus.*positive/],
+    [
+      "a modulus not in its shortest form",
+      { spki: rsaKey(tlv(2, Uint8Array.of(0, 0x7f))) },
+      /modulus: zero, or not in its shortest form/,
+    ],
+    ["an RSA key without NULL", { spki: rsaKey(integer(3), new Uint8Array()) }, /missing/],
     ["an extension twice", { attributes: asking(altName, altName) }, /subjectAltName stands twice/],
     [
       "an attribute twice",
@@ -203,6 +285,38 @@ describe("the form of a request", () => {
     expect(told(Uint8Array.of(0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))).toMatch(/length of 9/);
   });
 
+  test("attributes that nobody knows are named, whatever they hold", () => {
+    const unknown = sequence(oid("1.3.6.1.4.1.311.13.2.3"), set(utf8String("10.0"), nullValue()));
+    const outcome = verifyRequest(handmade({ attributes: explicit(0, unknown) }));
+    expect(outcome.ok && outcome.value.attributes).toEqual(["1.3.6.1.4.1.311.13.2.3"]);
+  });
+
+  test("a length that is longer than it need be is refused wherever it stands", () => {
+    const der = handmade({ attributes: asking(altName) });
+    let refusals = 0;
+    for (const at of headersOf(der)) {
+      // One octet of length becomes two: 0x81 and the same.
+      const short = der[at + 1] ?? 0;
+      if (short >= 0x80) continue;
+      const longer = concat([der.subarray(0, at + 1), Uint8Array.of(0x81), der.subarray(at + 1)]);
+      expect(told(longer), `at ${at}`).toMatch(/^malformed-csr: .*\(at byte \d+\)/);
+      refusals++;
+    }
+    expect(refusals).toBeGreaterThan(15);
+  });
+
+  test("a signature over other bytes, or in the name of another algorithm, proves nothing", () => {
+    const der = Buffer.from(handmade({}));
+    const other = Buffer.from(handmade({ attributes: asking(altName) }));
+    const tail = (request: Buffer) => request.subarray(request.lastIndexOf(ecdsa));
+    const head = der.subarray(0, der.lastIndexOf(ecdsa)).subarray(3);
+    const swapped = sequence(concat([head, tail(other)]));
+    expect(told(swapped)).toMatch(/^bad-proof-of-possession: .*does not verify/);
+    const renamed = Buffer.from(der);
+    renamed[der.lastIndexOf(ecdsa) + ecdsa.length - 1] = 3;
+    expect(told(renamed)).toMatch(/^bad-proof-of-possession: .*ecdsa-with-SHA384/);
+  });
+
   test("the offset of a bad name counts from the beginning of the request", () => {
     const bad = tlv(0x82, Buffer.from("a b"));
     const der = handmade({ attributes: asking(extension("2.5.29.17", sequence(bad))) });
@@ -227,6 +341,26 @@ describe("the form of a request", () => {
     }
   });
 });
+
+const ecdsa = Buffer.from(sequence(oid("1.2.840.10045.4.3.2")));
+
+/** Where the elements begin, as far as constructed ones reach. */
+function headersOf(der: Uint8Array, from = 0, to = der.length): number[] {
+  const found: number[] = [];
+  for (let at = from; at < to; ) {
+    found.push(at);
+    const first = der[at + 1] ?? 0;
+    const octets = first < 0x80 ? 0 : first & 0x7f;
+    let length = first & 0x7f;
+    if (octets > 0) {
+      length = Number(`0x${Buffer.from(der.subarray(at + 2, at + 2 + octets)).toString("hex")}`);
+    }
+    const content = at + 2 + octets;
+    if (((der[at] ?? 0) & 0x20) !== 0) found.push(...headersOf(der, content, content + length));
+    at = content + length;
+  }
+  return found;
+}
 
 function paddedOid(): Uint8Array {
   return explicit(0, sequence(tlv(0x06, Uint8Array.of(0x2a, 0x80, 0x01)), set(nullValue())));
