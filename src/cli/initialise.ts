@@ -27,7 +27,6 @@ import {
   makeName,
   parseSubjectText,
 } from "../x509/name.ts";
-import { encodePkcs12 } from "../x509/pkcs12.ts";
 import { CommandFailure, failure } from "./failure.ts";
 
 export const configFile = "countersign.yaml";
@@ -156,6 +155,8 @@ export async function issueOperator(options: {
       writeNewFile(join(options.folder, name), content, mode);
     put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
     put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
+    // Read when it is needed: a service that runs keeps no code for it in memory.
+    const { encodePkcs12 } = await import("../x509/pkcs12.ts");
     const bundle = await encodePkcs12({
       privateKey,
       certificates: [der, ...intermediates.map((one) => one.der)],

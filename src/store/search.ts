@@ -34,7 +34,8 @@ import {
 } from "./store.ts";
 
 const DEFAULT_LIMIT = 100;
-const STREAM_PAGE = 1000;
+/** Small enough that what is on its way does not grow old in memory. */
+const STREAM_PAGE = 100;
 
 /** The key of the last row of a page: the time that orders it, and its id. */
 type Key = readonly [at: number, id: number];

@@ -47,9 +47,6 @@ export async function migrateSqlite(db: Database.Database): Promise<readonly str
   }
 }
 
-/** Pages that are kept in memory: indexes of a million rows are used, not read again. */
-const CACHE_KIB = 64 * 1024;
-
 /** 16 MB of log: a page that many commits change is then copied into the file once. */
 const CHECKPOINT_PAGES = 4000;
 
@@ -58,7 +55,6 @@ function configure(db: Database.Database): void {
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
   db.pragma("foreign_keys = ON");
-  db.pragma(`cache_size = ${-CACHE_KIB}`);
   db.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   db.function("holds_text", { deterministic: true }, holdsText);
   const journal = db.pragma("journal_mode", { simple: true });

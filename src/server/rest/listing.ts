@@ -67,7 +67,9 @@ export async function certificatesAnswer(
     }
   }
   reply.type(type === indexType ? `${type}; charset=utf-8` : type);
-  return reply.send(Readable.from(linesOf(authority, filters, type, withPem)));
+  return reply.send(
+    Readable.from(linesOf(authority, filters, type, withPem), { highWaterMark: 1 }),
+  );
 }
 
 async function* linesOf(
