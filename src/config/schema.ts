@@ -42,6 +42,20 @@ const rate = (description: string, max: number) =>
     { description, examples: [{ max, window: "1m" }], ...closed },
   );
 
+const issuingAlgorithms = [
+  "sha256WithRSAEncryption",
+  "sha384WithRSAEncryption",
+  "sha512WithRSAEncryption",
+  "rsassaPss-SHA256",
+  "rsassaPss-SHA384",
+  "rsassaPss-SHA512",
+  "ecdsa-with-SHA256",
+  "ecdsa-with-SHA384",
+  "ecdsa-with-SHA512",
+  "Ed25519",
+  "Ed448",
+] as const;
+
 const issuerSchema = Type.Object(
   {
     certificate: path({
@@ -63,6 +77,13 @@ const issuerSchema = Type.Object(
       secret({
         description: "Passphrase of the key file, or PIN of the token.",
         examples: [{ file: "passphrase.txt" }, { env: "CA_PASSPHRASE" }],
+      }),
+    ),
+    signatureAlgorithm: Type.Optional(
+      word(issuingAlgorithms, {
+        description:
+          "How the issuing key signs certificates and CRLs; what fits the key when absent (for RSA: PKCS#1 v1.5 with SHA-256).",
+        examples: ["sha384WithRSAEncryption", "rsassaPss-SHA256"],
       }),
     ),
   },

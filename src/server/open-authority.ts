@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { Authority } from "../authority/authority.ts";
 import { completeCrl, crlPartitions, crlUrl, partitionsFact } from "../authority/crl/scope.ts";
 import { assembleIssuer, type Issuer } from "../authority/issuer.ts";
-import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
+import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { type PublicUrls, Templates } from "../authority/templates.ts";
 import { openTokenDesk } from "../authority/token-desk.ts";
 import { TokenKey, type TokenSettings } from "../authority/tokens.ts";
@@ -13,6 +13,8 @@ import { subjectPolicyProblems } from "../policy/subject.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 import { type Certificate, parseCertificateChain } from "../x509/certificate.ts";
+import { publicKeyOf } from "../x509/public-key.ts";
+import { fitsKey } from "../x509/signature-algorithm.ts";
 
 export interface OpenOptions {
   readonly alarm: (message: string, fields: Record<string, unknown>) => void;
@@ -75,7 +77,13 @@ export function openIssuer(config: CompiledConfig, now: Date): Issuer {
     (one) => one.sha256 !== issuing.sha256 && one.sha256 !== root.sha256,
   );
   const key = readPrivateKey(config.issuer.key, config.issuer.passphrase?.reveal());
-  return assembleIssuer([issuing, ...above], root, keySigner(key), now);
+  const { signatureAlgorithm = defaultAlgorithm(key) } = config.issuer;
+  if (!fitsKey(signatureAlgorithm, key)) {
+    throw new UnusableAuthority(
+      `issuer.signatureAlgorithm: the issuing key (${publicKeyOf(key).keyType}) cannot sign with ${signatureAlgorithm}`,
+    );
+  }
+  return assembleIssuer([issuing, ...above], root, keySigner(key, signatureAlgorithm), now);
 }
 
 /** The key that mints and reads enrolment tokens of this authority. */

@@ -78,7 +78,8 @@ export function keySigner(
   const plain = padding.padding === undefined;
   const privateOptions = plain ? key : { key, ...padding };
   const publicOptions = plain ? publicKey : { key: publicKey, ...padding };
-  const cheap = algorithm === "ecdsa-with-SHA256" || algorithm === "Ed25519";
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  const cheap = type === "ed25519" || details?.namedCurve === "prime256v1";
   return cheap
     ? {
         algorithm,
