@@ -1,6 +1,7 @@
 /** The issuer's CRLs (RFC 5280 5): complete and delta, of all certificates or of a partition. */
 
-import { type Store, type StoredCrl, StoreUnavailable } from "../store/store.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type FoundCrl, type Store, type StoredCrl, StoreUnavailable } from "../store/store.ts";
 import { assembleCrl, type CertListContent, encodeTbsCertList } from "../x509/crl.ts";
 import type { CrlEntries } from "./crl/entries.ts";
 import { Fresh } from "./crl/fresh.ts";
@@ -37,7 +38,7 @@ export interface CrlOptions {
 interface List {
   readonly name: CrlName;
   readonly current: Fresh<PublishedCrl>;
-  published: StoredCrl | undefined;
+  published: FoundCrl | undefined;
 }
 
 /** What a list is made of, and which complete list a delta is a delta to. */
@@ -112,9 +113,7 @@ export class CrlPublisher {
       const content = list.name.delta
         ? await this.#changesOf(list.name, now)
         : await this.#entriesOf(list.name);
-      const { published } = list;
-      const unchanged = published !== undefined && published.sequence >= content.entries.changedAt;
-      if (unchanged && now.getTime() < halfOf(published)) return published;
+      if (isInForce(list.published, content.entries, now)) return list.published;
       const made = await this.#make(list, content, now);
       if (await store.publishCrl(made)) {
         list.published = made;
@@ -195,6 +194,8 @@ export class CrlPublisher {
       ...points,
       ...(baseCrlNumber !== undefined && { baseCrlNumber }),
     });
+    // Copying megabytes for the pool takes as long as encoding them: not both in one turn.
+    await nextTurn();
     const der = assembleCrl(tbs, signer.algorithm, await signer.sign(tbs));
     const scope = formatCrlName(name);
     return { issuerId: issuer.id, scope, number, sequence, thisUpdate, nextUpdate, der };
@@ -230,8 +231,10 @@ export class CrlPublisher {
   }
 }
 
-function halfOf({ thisUpdate, nextUpdate }: PublishedCrl): number {
-  return (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
+/** Whether a list can go on being shown: nothing changed since, and half of its life is ahead. */
+function isInForce(list: FoundCrl | undefined, entries: CrlEntries, now: Date): list is StoredCrl {
+  if (list?.der === undefined || list.sequence < entries.changedAt) return false;
+  return now.getTime() < (list.thisUpdate.getTime() + list.nextUpdate.getTime()) / 2;
 }
 
 function wholeSeconds(date: Date): Date {

@@ -1,9 +1,9 @@
 /** Published lists in the database: a row for each, and the bytes of the newest in pieces. */
 
-import type { StoredCrl } from "./store.ts";
+import type { FoundCrl, StoredCrl } from "./store.ts";
 
 /** Some milliseconds of work for either engine; a list of a hundred thousand entries has twenty. */
-const PIECE_BYTES = 256 * 1024;
+export const PIECE_BYTES = 256 * 1024;
 
 /** A row of `crls`. */
 export interface CrlRow {
@@ -11,6 +11,7 @@ export interface CrlRow {
   readonly sequence: number;
   readonly this_update: number;
   readonly next_update: number;
+  /** 0: its bytes are not kept. */
   readonly pieces: number;
 }
 
@@ -45,8 +46,7 @@ export interface CrlWriter {
 }
 
 /** Bytes first: a row whose bytes are missing would be a list that nobody can read. */
-export async function writeCrl(list: StoredCrl, writer: CrlWriter): Promise<boolean> {
-  const pieces = piecesOf(list.der);
+export async function writeCrl(pieces: readonly Uint8Array[], writer: CrlWriter): Promise<boolean> {
   for (const [position, bytes] of pieces.entries()) await writer.putPiece(position, bytes);
   const put = await writer.putRow(pieces.length);
   await writer.removeOldPieces();
@@ -64,7 +64,7 @@ export async function readCrlWith(
   issuerId: string,
   scope: string,
   reader: CrlReader,
-): Promise<StoredCrl | undefined> {
+): Promise<FoundCrl | undefined> {
   let given = -1;
   for (;;) {
     const row = await reader.findRow();
@@ -85,7 +85,7 @@ export async function readCrlWith(
       sequence: row.sequence,
       thisUpdate: new Date(row.this_update),
       nextUpdate: new Date(row.next_update),
-      der: pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces),
+      der: pieces.length < 2 ? pieces[0] : Buffer.concat(pieces),
     };
   }
 }

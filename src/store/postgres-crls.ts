@@ -1,9 +1,9 @@
 /** Published lists on PostgreSQL, whose nodes all show the same one. */
 
 import type pg from "pg";
-import { type CrlRow, crlValues, readCrlWith, writeCrl } from "./crl-pieces.ts";
+import { type CrlRow, crlValues, piecesOf, readCrlWith, writeCrl } from "./crl-pieces.ts";
 import { hot } from "./postgres-statements.ts";
-import type { StoredCrl } from "./store.ts";
+import type { FoundCrl, StoredCrl } from "./store.ts";
 
 /** Runs work in the transaction of the next batch, under locks that all nodes respect. */
 type Write = <T>(
@@ -14,7 +14,7 @@ type Write = <T>(
 export function publishCrl(pool: pg.Pool, write: Write, list: StoredCrl): Promise<boolean> {
   const { issuerId, scope, number } = list;
   const place = [issuerId, scope];
-  return writeCrl(list, {
+  return writeCrl(piecesOf(list.der), {
     putPiece: (position, bytes) => pool.query(hot.putCrlPiece([...place, number, position, bytes])),
     putRow: (pieces) =>
       write([`crl:${issuerId}:${scope}`], async (client) => {
@@ -32,7 +32,7 @@ export function readCrl(
   issuerId: string,
   scope: string,
   newerThan: number,
-): Promise<StoredCrl | undefined> {
+): Promise<FoundCrl | undefined> {
   return readCrlWith(issuerId, scope, {
     findRow: async () => {
       const { rows } = await pool.query<CrlRow>(hot.newestCrl([issuerId, scope, newerThan]));

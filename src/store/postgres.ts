@@ -20,6 +20,7 @@ import { searchAudit, searchCertificates, streamCertificates } from "./search.ts
 import {
   type AuditQuery,
   type CertificateQuery,
+  type FoundCrl,
   type IssuanceResult,
   type NewAuditEntry,
   type NewIssuance,
@@ -202,7 +203,7 @@ export class PostgresStore implements Store {
   publishCrl(list: StoredCrl): Promise<boolean> {
     return this.#read(() => publishCrl(this.#pool, (locks, run) => this.#write(locks, run), list));
   }
-  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined> {
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<FoundCrl | undefined> {
     return this.#read(() => readCrl(this.#pool, issuerId, scope, newerThan));
   }
   findOldestFreshCrl(issuerId: string, scope: string, now: Date) {

@@ -1,9 +1,20 @@
-/** Published lists on SQLite; each piece is a commit of its own, so that others come between. */
+/**
+ * Published lists on SQLite. Of long ones the bytes are not kept: nobody else reads them, and a
+ * service that starts anew makes them anew. Kept, five megabytes with each revocation filled the
+ * write-ahead log, whose checkpoint then held the event loop for 20 to 27 ms.
+ */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type CrlRow, crlValues, readCrlWith, writeCrl } from "./crl-pieces.ts";
+import {
+  type CrlRow,
+  crlValues,
+  PIECE_BYTES,
+  piecesOf,
+  readCrlWith,
+  writeCrl,
+} from "./crl-pieces.ts";
 import type { HotStatements } from "./sqlite-statements.ts";
-import type { StoredCrl } from "./store.ts";
+import type { FoundCrl, StoredCrl } from "./store.ts";
 
 /** Runs work in the transaction of the next batch. */
 type Write = <T>(work: () => T) => Promise<T>;
@@ -11,13 +22,14 @@ type Write = <T>(work: () => T) => Promise<T>;
 export function publishCrl(hot: HotStatements, write: Write, list: StoredCrl): Promise<boolean> {
   const { issuerId, scope, number } = list;
   const place = [issuerId, scope];
-  return writeCrl(list, {
+  const pieces = list.der.length > PIECE_BYTES ? [] : piecesOf(list.der);
+  return writeCrl(pieces, {
     putPiece: (position, bytes) =>
       write(() => hot.putCrlPiece.run(...place, number, position, bytes)),
-    putRow: (pieces) =>
+    putRow: () =>
       write(() => {
         const newer = [...place, number, list.sequence];
-        const { changes } = hot.putCrl.run(...crlValues(list, pieces), ...newer);
+        const { changes } = hot.putCrl.run(...crlValues(list, pieces.length), ...newer);
         if (changes === 1) hot.removeStaleCrls.run(...place, list.thisUpdate.getTime());
         return changes === 1;
       }),
@@ -30,7 +42,7 @@ export function readCrl(
   issuerId: string,
   scope: string,
   newerThan: number,
-): Promise<StoredCrl | undefined> {
+): Promise<FoundCrl | undefined> {
   return readCrlWith(issuerId, scope, {
     findRow: async () => hot.newestCrl.get(issuerId, scope, newerThan) as CrlRow | undefined,
     readPiece: async (number, position) => {

@@ -22,6 +22,7 @@ import { StatusRevisions } from "./status-revisions.ts";
 import {
   type AuditQuery,
   type CertificateQuery,
+  type FoundCrl,
   type IssuanceResult,
   type NewAuditEntry,
   type NewIssuance,
@@ -215,7 +216,7 @@ export class SqliteStore implements Store {
   publishCrl(list: StoredCrl): Promise<boolean> {
     return publishCrl(this.#hot, (work) => this.#write(work), list);
   }
-  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined> {
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<FoundCrl | undefined> {
     return this.#read(() => readCrl(this.#hot, issuerId, scope, newerThan));
   }
   findOldestFreshCrl(issuerId: string, scope: string, now: Date) {

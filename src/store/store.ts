@@ -151,6 +151,11 @@ export interface StoredCrl {
   readonly der: Uint8Array;
 }
 
+/** The same as it is found; without its bytes where an engine does not keep long ones. */
+export interface FoundCrl extends Omit<StoredCrl, "der"> {
+  readonly der: Uint8Array | undefined;
+}
+
 export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
 
 /** What is kept of it: `live` becomes `expired` some time after notAfter, when `catchUp` is called. */
@@ -257,7 +262,7 @@ export interface Store {
    */
   publishCrl(list: StoredCrl): Promise<boolean>;
   /** The list in force when its number is above `newerThan`; otherwise its bytes are not read. */
-  readCrl(issuerId: string, scope: string, newerThan: number): Promise<StoredCrl | undefined>;
+  readCrl(issuerId: string, scope: string, newerThan: number): Promise<FoundCrl | undefined>;
   /** The oldest published list of the scope that is still fresh: everyone has this one or a later. */
   findOldestFreshCrl(
     issuerId: string,

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
-import type { Store, StoredCrl } from "../../../src/store/store.ts";
+import type { FoundCrl, Store, StoredCrl } from "../../../src/store/store.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
@@ -33,7 +33,7 @@ function list(scope: string, number: number, change: Partial<StoredCrl> = {}): S
   };
 }
 
-function same(one: StoredCrl | undefined, other: StoredCrl | undefined): boolean {
+function same(one: FoundCrl | undefined, other: StoredCrl | undefined): boolean {
   return Buffer.from(one?.der ?? []).equals(other?.der ?? Buffer.of(1));
 }
 
@@ -48,9 +48,10 @@ describe.each(["sqlite", "postgres"] as const)("published lists on %s", (engine)
   afterAll(async () => {
     for (const store of stores) await store.close();
   });
+  const longest = engine === "postgres" ? 600_000 : 262_144;
   const read = (scope: string, newerThan = 0) => stores[1].readCrl("issuer", scope, newerThan);
 
-  test("come back as they were put, also in megabytes, on every node", async () => {
+  test("come back as they were put, on every node; in megabytes on PostgreSQL only", async () => {
     expect(await read("whole")).toBeUndefined();
     const small = list("whole", 1);
     expect(await stores[0].publishCrl(small)).toBe(true);
@@ -58,7 +59,10 @@ describe.each(["sqlite", "postgres"] as const)("published lists on %s", (engine)
     const large = list("whole", 2, { der: randomBytes(1_500_001) });
     expect(await stores[0].publishCrl(large)).toBe(true);
     const found = await read("whole");
-    expect([found?.number, same(found, large)]).toEqual([2, true]);
+    expect([found?.number, found?.sequence]).toEqual([2, 20]);
+    if (engine === "postgres") expect(same(found, large)).toBe(true);
+    // The only node of a SQLite file makes a long list anew when it starts.
+    expect(found?.der !== undefined).toBe(engine === "postgres");
     expect(await stores[1].readCrl("another", "whole", 0)).toBeUndefined();
   });
 
@@ -86,7 +90,7 @@ describe.each(["sqlite", "postgres"] as const)("published lists on %s", (engine)
 
   test("raced for by two nodes, the highest number stays, whole", async () => {
     const all = Array.from({ length: 16 }, (_, at) =>
-      list("race", at + 1, { sequence: 0, der: randomBytes(300_000) }),
+      list("race", at + 1, { sequence: 0, der: randomBytes(longest) }),
     );
     const put = await Promise.all(all.map((one, at) => stores[at % 2 ? 0 : 1].publishCrl(one)));
     const found = await read("race");
