@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { createPrivateKey, createPublicKey, hash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -213,7 +214,7 @@ describe("a refusal by policy", () => {
     expect([answer.status, rulesOf(answer).join()]).toEqual([422, expect.stringContaining(rule)]);
   });
 
-  test("the same key under another identity is reported, and refused where the policy says so", async () => {
+  test("a key that is another's is reported, and refused where the policy says so; so are blocked keys and the issuer's", async () => {
     const key = newKey();
     expect((await post(makeCsr({ key, sans }))).status).toBe(201);
     const other = await post({ csr: makeCsr({ key, subject: `${testSubject}/CN=other` }) }, "", {
@@ -222,18 +223,28 @@ describe("a refusal by policy", () => {
     expect(other.json.notices).toEqual(
       expect.arrayContaining([expect.objectContaining({ rule: "keys.reuse" })]),
     );
+    const blocked = newKey();
     const strict = await startAuthority({
       config: (yaml) => {
         yaml["policy"].keyReuse = "refuse";
+        yaml["policy"].blockedKeys = "blocked.txt";
+      },
+      beforeStart: (data) => {
+        const spki = createPublicKey(blocked).export({ type: "spki", format: "der" });
+        writeFileSync(join(data, "blocked.txt"), `# known to all\n${hash("sha256", spki)}\n`);
       },
     });
-    const enrol = async (cn: string) =>
+    const enrol = async (cn: string, of = key) =>
       strict.call("POST", "/v1/certificates", {
         token: await strict.mint({ profile: "client", cn }),
-        body: { csr: makeCsr({ key, subject: `${testSubject}/CN=${cn}` }) },
+        body: { csr: makeCsr({ key: of, subject: `${testSubject}/CN=${cn}` }) },
       });
     expect((await enrol("one")).status).toBe(201);
     expect(rulesOf(await enrol("two"))).toEqual(["publicKey keys.reuse"]);
+    // The list of the file, such as Debian's of 2008 (CVE-2008-0166), and the issuer itself.
+    expect(rulesOf(await enrol("three", blocked))).toEqual(["publicKey keys.blocked"]);
+    const issuing = createPrivateKey(readFileSync(join(strict.folder, "issuing.key")));
+    expect(rulesOf(await enrol("four", issuing))).toEqual(["publicKey keys.issuer"]);
     await strict.stop();
   });
 });
