@@ -6,6 +6,7 @@ import { join } from "node:path";
 import supertest from "supertest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
+import { parseCertificateChain } from "../../src/x509/certificate.ts";
 import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 
 let authority: TestAuthority;
@@ -196,6 +197,7 @@ describe("POST /v1/certificates", () => {
   test("a profile that the operator wrote issues what it says", async () => {
     const own = await startAuthority({
       config: (yaml) => {
+        yaml["noRevAvailUnder"] = "1h";
         yaml["profiles"].mail = {
           extendedKeyUsage: ["clientAuth", "emailProtection"],
           validity: "10d",
@@ -212,6 +214,18 @@ describe("POST /v1/certificates", () => {
     expect(text).toContain("Countersign test");
     expect(text).toContain("Non Repudiation");
     expect(text).toContain("Policy: 1.3.6.1.4.1.99999.1");
+    // Below the threshold nobody is sent to look for a revocation (RFC 9608), from there on he is.
+    const shown = async (validity: string) => {
+      const { cert } = await own.enrol({ profile: "mail", cn: "short", validity });
+      const parsed = parseCertificateChain(cert);
+      return (
+        parsed.ok && [parsed.value[0]?.noRevAvail, parsed.value[0]?.crlDistributionPoints.length]
+      );
+    };
+    expect([await shown("30m"), await shown("2h")]).toEqual([
+      [true, 0],
+      [false, 1],
+    ]);
     await own.stop();
   });
 
