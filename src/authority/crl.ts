@@ -2,7 +2,12 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type FoundCrl, type Store, type StoredCrl, StoreUnavailable } from "../store/store.ts";
-import { assembleCrl, type CertListContent, encodeTbsCertList } from "../x509/crl.ts";
+import {
+  assembleCrl,
+  type CertListContent,
+  encodeTbsCertList,
+  hasListExtensions,
+} from "../x509/crl.ts";
 import type { CrlEntries } from "./crl/entries.ts";
 import { Fresh } from "./crl/fresh.ts";
 import { RevocationHistory } from "./crl/history.ts";
@@ -12,6 +17,7 @@ import {
   crlSequence,
   crlUrl,
   formatCrlName,
+  partitionedFact,
   partitionsFact,
 } from "./crl/scope.ts";
 import type { Issuer } from "./issuer.ts";
@@ -63,7 +69,7 @@ export class CrlPublisher {
   readonly #complete = new Map<number, RevocationHistory>();
   readonly #changes = new Map<number, RevocationHistory>();
   readonly #usedCounts = new Set([1]);
-  #imported: boolean | undefined;
+  #isMixed = false;
 
   constructor(options: CrlOptions) {
     this.#options = options;
@@ -108,8 +114,8 @@ export class CrlPublisher {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const now = clock();
       // Before the history is read: what a list of another node holds is then among what is known.
-      list.published =
-        (await store.readCrl(issuer.id, scope, list.published?.number ?? 0)) ?? list.published;
+      const newer = await store.readCrl(issuer.id, scope, list.published?.number ?? 0);
+      if (newer !== undefined) list.published = await this.#accept(newer, list.name);
       const content = list.name.delta
         ? await this.#changesOf(list.name, now)
         : await this.#entriesOf(list.name);
@@ -123,6 +129,17 @@ export class CrlPublisher {
     throw new StoreUnavailable(
       "Other nodes publish faster than this one can: no list was agreed on.",
     );
+  }
+
+  /** A complete list that names other addresses than this configuration is replaced, not shown. */
+  async #accept(found: FoundCrl, name: CrlName): Promise<FoundCrl> {
+    if (found.der === undefined || name.delta) return found;
+    const extensions = {
+      crlNumber: found.number,
+      authorityKeyIdentifier: this.#options.issuer.keyIdentifier,
+      ...(await this.#pointsOf(name)),
+    };
+    return hasListExtensions(found.der, extensions) ? found : { ...found, der: undefined };
   }
 
   async #entriesOf({ scope }: CrlName): Promise<Content> {
@@ -203,9 +220,8 @@ export class CrlPublisher {
 
   /**
    * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it, and
-   * in a complete list where its delta is; a delta has the scope of its base. An imported authority
-   * has certificates that name no point: they would be out of such a list's scope, so the list of
-   * all carries none and covers them.
+   * in a complete list where its delta is; a delta has the scope of its base. The list of all names
+   * no point where not all certificates name that one: without, it covers every one of them.
    */
   async #pointsOf({
     scope,
@@ -214,7 +230,7 @@ export class CrlPublisher {
     const { origin, issuer, deltaValiditySeconds } = this.#options;
     if (origin === undefined) return {};
     const url = crlUrl(origin, issuer.id, { scope, delta: false });
-    const unscoped = scope.count === 1 && (await this.#hasImported());
+    const unscoped = scope.count === 1 && (await this.#namedDifferently());
     const hasDelta = !delta && deltaValiditySeconds !== undefined;
     return {
       ...(!unscoped && { issuingDistributionPoint: { urls: [url] } }),
@@ -222,12 +238,14 @@ export class CrlPublisher {
     };
   }
 
-  async #hasImported(): Promise<boolean> {
-    const { store, clock } = this.#options;
-    this.#imported ??=
+  /** Whether there are certificates that name no list, or a partition's. */
+  async #namedDifferently(): Promise<boolean> {
+    const { store, issuer, clock } = this.#options;
+    this.#isMixed ||= (await store.getFact(partitionedFact(issuer.id))) !== undefined;
+    this.#isMixed ||=
       (await store.searchCertificates({ requestedBy: "import", limit: 1, now: clock() })).items
         .length > 0;
-    return this.#imported;
+    return this.#isMixed;
   }
 }
 

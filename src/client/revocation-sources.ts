@@ -114,7 +114,7 @@ export class CrlSource {
       };
     }
     // RFC 5280 6.3.3 (b)(2): a list of one distribution point says nothing of another's certificates.
-    const points = [...certificate.crlDistributionPoints, url];
+    const points = pointsOf(certificate, url);
     if (
       scope !== undefined &&
       scope.urls.length > 0 &&
@@ -153,6 +153,20 @@ export class CrlSource {
     );
     return { value: { list, revoked }, goodUntil };
   }
+}
+
+/**
+ * The distribution points whose lists cover a certificate. A list at an address of one's own choice
+ * does when the certificate names none, or the same path on another host; it may be one partition.
+ */
+function pointsOf({ crlDistributionPoints: named }: Certificate, url: string): readonly string[] {
+  const path = pathOf(url);
+  const isSame = named.length === 0 || named.some((one) => pathOf(one) === path);
+  return isSame ? [...named, url] : named;
+}
+
+function pathOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).pathname : url;
 }
 
 /** Asks OCSP responders (RFC 6960), without nonce, so that caches on the way may answer (RFC 5019). */

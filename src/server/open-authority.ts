@@ -2,7 +2,13 @@
 
 import { readFileSync } from "node:fs";
 import { Authority } from "../authority/authority.ts";
-import { completeCrl, crlPartitions, crlUrl, partitionsFact } from "../authority/crl/scope.ts";
+import {
+  completeCrl,
+  crlPartitions,
+  crlUrl,
+  partitionedFact,
+  partitionsFact,
+} from "../authority/crl/scope.ts";
 import { assembleIssuer, type Issuer } from "../authority/issuer.ts";
 import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { type PublicUrls, Templates } from "../authority/templates.ts";
@@ -49,6 +55,7 @@ export async function openAuthority(
   // Before the first certificate names its list: only counts that were used are served.
   if (partitions > 1) {
     await store.putFact(partitionsFact(issuer.id, partitions), clock().toISOString());
+    await store.putFact(partitionedFact(issuer.id), String(partitions));
   }
   const authority = new Authority({
     name: config.name,

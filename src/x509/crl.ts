@@ -97,7 +97,7 @@ export function encodeTbsCertList(content: CertListContent): Uint8Array {
   const { entries } = content;
   const pieces = entries instanceof Uint8Array ? [entries] : entries;
   const entriesLength = lengthOf(pieces);
-  const after = explicit(0, sequence(...listExtensions(content).map(encodeExtension)));
+  const after = encodeListExtensions(content);
   const length =
     lengthOf(before) + (entriesLength === 0 ? 0 : elementLength(entriesLength)) + after.length;
   const out = new Splice(elementLength(length)).header(0x30, length);
@@ -107,6 +107,25 @@ export function encodeTbsCertList(content: CertListContent): Uint8Array {
     for (const piece of pieces) out.put(piece);
   }
   return out.put(after).finish();
+}
+
+type ListExtensions = Omit<
+  CertListContent,
+  "issuer" | "signatureAlgorithm" | "thisUpdate" | "nextUpdate" | "entries"
+>;
+
+/** crlExtensions with their tag; the last part of what is signed. */
+function encodeListExtensions(content: ListExtensions): Uint8Array {
+  return explicit(0, sequence(...listExtensions(content).map(encodeExtension)));
+}
+
+/** More than algorithm and signature behind the extensions, and the extensions with their URLs. */
+const TAIL_OCTETS = 8192;
+
+/** Whether a signed list has exactly these extensions; looks at its end only. */
+export function hasListExtensions(der: Uint8Array, content: ListExtensions): boolean {
+  const tail = Buffer.from(der.subarray(-TAIL_OCTETS));
+  return tail.includes(Buffer.from(encodeListExtensions(content)));
 }
 
 /** The signed list, DER. Its PEM label is `X509 CRL`. */
@@ -135,7 +154,7 @@ function refuseContradictions(content: CertListContent): void {
   }
 }
 
-function listExtensions(content: CertListContent): ExtensionSpec[] {
+function listExtensions(content: ListExtensions): ExtensionSpec[] {
   const extensions = [
     authorityKeyIdentifier(content.authorityKeyIdentifier),
     { oid: extensionOids.crlNumber, critical: false, value: integer(BigInt(content.crlNumber)) },

@@ -95,6 +95,10 @@ describe("openssl verify -crl_check", () => {
     // Another partition's list says nothing about it: its scope is another.
     const others = all.filter((_, at) => !good.list.includes(`/${at + 1}of4`));
     expect(await verify(good.file, others)).toContain("error");
+    // The list of all covers every one of them.
+    const whole = await fetchList(good.list.replace(/\/[1-4]of4/, ""));
+    expect(await verify(good.file, [whole])).toContain("good.pem: OK");
+    expect(await verify(bad.file, [whole])).toContain("certificate revoked");
   });
 
   test("applies a delta to the list that a client kept: revoked, and released from hold", async () => {

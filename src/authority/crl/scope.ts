@@ -87,6 +87,11 @@ export function rootCrlSequence(rootId: string): string {
   return `crl:root:${rootId}`;
 }
 
+/** The fact that certificates were issued with partitions at all: the count used last. */
+export function partitionedFact(issuerId: string): string {
+  return `crl:${issuerId}:partitions`;
+}
+
 /** The fact that certificates were issued with so many partitions. */
 export function partitionsFact(issuerId: string, count: number): string {
   return `crl:${issuerId}:partitions:${count}`;

@@ -2,7 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CrlName, parseCrlName, partitionsFact } from "../../../src/authority/crl/scope.ts";
+import {
+  type CrlName,
+  parseCrlName,
+  partitionedFact,
+  partitionsFact,
+} from "../../../src/authority/crl/scope.ts";
 import { CrlPublisher } from "../../../src/authority/crl.ts";
 import { assembleIssuer } from "../../../src/authority/issuer.ts";
 import { keySigner } from "../../../src/authority/signer/key-file.ts";
@@ -31,14 +36,18 @@ afterAll(async () => {
 
 /** A publisher whose clock stands at `clock.at`. */
 function publisherOn(store: Store, clock: { at: Date }, signedBy = issuer): CrlPublisher {
-  return new CrlPublisher({
-    issuer: signedBy,
+  return new CrlPublisher({ ...optionsOf(store, clock), issuer: signedBy });
+}
+
+function optionsOf(store: Store, clock: { at: Date }) {
+  return {
+    issuer,
     store,
     validitySeconds: 24 * 3600,
     deltaValiditySeconds: 3600,
     origin,
     clock: () => clock.at,
-  });
+  };
 }
 
 function nameOf(text: string): CrlName {
@@ -87,6 +96,25 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     await store.close();
   });
 
+  test("a list that names other addresses than the configuration does is replaced at once", async () => {
+    const { store, clock, publisher } = await open();
+    const first = await listOf(publisher);
+    const begin = (change: { origin?: string; deltaValiditySeconds?: undefined }) =>
+      new CrlPublisher({ ...optionsOf(store, clock), ...change });
+    const moved = await listOf(begin({ origin: "http://moved.example.test" }));
+    expect(moved.number).toBe(first.number + 1);
+    expect(moved.issuingDistributionPoint?.urls[0]).toContain("http://moved.example.test/");
+    const without = await listOf(begin({ deltaValiditySeconds: undefined }));
+    expect([without.number, without.freshestCrl]).toEqual([first.number + 2, []]);
+    // With the first certificate that names a partition, the list of all has to cover it.
+    await store.putFact(partitionedFact(issuer.id), "4");
+    const all = await listOf(begin({ deltaValiditySeconds: undefined }));
+    expect([all.number, all.issuingDistributionPoint]).toEqual([first.number + 3, undefined]);
+    const same = await listOf(begin({ deltaValiditySeconds: undefined }));
+    expect(same.number).toBe(all.number);
+    await store.close();
+  });
+
   test("each partition has its own certificates, names itself, and stays when others change", async () => {
     const { store, certificate, revoke, publisher } = await open();
     expect(await publisher.find(nameOf("1of4"))).toBeUndefined();
@@ -105,7 +133,6 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     expect((await listOf(publisher, "1of4")).number).toBe(first.number);
     expect([...(await listOf(publisher, "3of4")).reasons.keys()]).toEqual([three]);
     expect((await listOf(publisher, "2of4")).entries).toEqual([]);
-    // The list of all has both, under the address that it always had.
     const all = await listOf(publisher);
     expect([...all.reasons.keys()].sort()).toEqual([one, three].sort());
     expect(all.issuingDistributionPoint?.urls).toEqual([`${origin}/crl/${issuer.id}.crl`]);

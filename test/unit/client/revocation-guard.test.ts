@@ -59,6 +59,11 @@ unique_subject = no
 commonName = supplied
 [crl]
 authorityKeyIdentifier = keyid
+[part]
+authorityKeyIdentifier = keyid
+issuingDistributionPoint = critical,@point
+[point]
+fullname = URI:${base}/crl/1of2
 [req]
 distinguished_name = dn
 [dn]
@@ -181,7 +186,7 @@ function makeCrl(...more: string[]): Buffer {
 
 async function publish(request: IncomingMessage): Promise<Buffer | undefined> {
   asked.push(request.url ?? "");
-  if (request.url === "/crl") return published.crl;
+  if (request.url?.startsWith("/crl")) return published.crl;
   if (published.ocsp === undefined) return undefined;
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
@@ -381,6 +386,13 @@ describe("revocation", () => {
     asked = [];
     expect(await (await open(other.port, peer)).ask()).toBe("revoked");
     expect(asked).toEqual(["/ocsp", "/crl"]);
+  });
+
+  test("a partition's list says nothing of a certificate that names another list", async () => {
+    published.crl = makeCrl("-crlexts", "part");
+    const { port } = await guarded({ crl: `${base}/crl/1of2` });
+    expect(await (await open(port, makeLeaf("named"))).ask()).toBe("unknown");
+    expect(await (await open(port, makeLeaf("client"))).ask()).toBe("good");
   });
 
   test.each([
