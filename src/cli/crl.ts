@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { rootCrlSequence } from "../authority/crl/scope.ts";
+import { completeCrl, parseCrlName, rootCrlSequence } from "../authority/crl/scope.ts";
 import { CrlPublisher } from "../authority/crl.ts";
 import { issuerIdOf } from "../authority/issuer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
@@ -29,6 +29,7 @@ import {
 
 interface PublishFlags extends DataFlags {
   readonly root?: boolean;
+  readonly list?: string;
   readonly rootKey?: string;
   readonly passphraseFile?: string;
   readonly revoke?: readonly string[];
@@ -44,6 +45,7 @@ export function registerCrl(program: Command): void {
   withData(crl.command("publish"))
     .description("write the CRL of the issuing authority, or with --root that of the root")
     .option("--root", "the root's own CRL; the service serves it from the data folder")
+    .option("--list <name>", "another list: delta, or of a partition (3of16, 3of16-delta)")
     .option("--root-key <file>", "the root's key (default: root.key in the data folder)")
     .option("--passphrase-file <file>", "passphrase of the root's key")
     .option(
@@ -62,6 +64,8 @@ export function registerCrl(program: Command): void {
 }
 
 async function publishIssuing(flags: PublishFlags): Promise<void> {
+  const name = flags.list === undefined ? completeCrl : parseCrlName(flags.list);
+  if (name === undefined) throw new CommandFailure(`${flags.list} is no name of a list.`);
   const config = readCompiledConfig(flags);
   const issuer = openIssuer(config, new Date());
   const store = await openStore(config.database.reveal(), { exclusive: false });
@@ -73,7 +77,12 @@ async function publishIssuing(flags: PublishFlags): Promise<void> {
       origin: config.publicHttpUrl?.origin,
       clock: () => new Date(),
     });
-    const list = await publisher.current();
+    const list = await publisher.find(name);
+    if (list === undefined) {
+      throw new CommandFailure(
+        `There is no list ${flags.list}: crl.deltaValidity is not set, or no certificate was issued with so many partitions.`,
+      );
+    }
     const pem = encodePem("X509 CRL", list.der);
     if (flags.out === undefined) process.stdout.write(pem);
     else {
@@ -89,6 +98,8 @@ async function publishIssuing(flags: PublishFlags): Promise<void> {
 
 /** The root signs rarely, with its key brought for the occasion; its number comes from the store too. */
 async function publishRoot(flags: PublishFlags): Promise<void> {
+  if (flags.list !== undefined)
+    throw new CommandFailure("The root has one list: leave --list out.");
   const config = readCompiledConfig(flags);
   const root = readRoot(config.rootCertificate);
   const keyFile = flags.rootKey ?? join(config.dataDir, "root.key");

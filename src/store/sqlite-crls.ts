@@ -5,16 +5,12 @@
  */
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import {
-  type CrlRow,
-  crlValues,
-  PIECE_BYTES,
-  piecesOf,
-  readCrlWith,
-  writeCrl,
-} from "./crl-pieces.ts";
+import { type CrlRow, crlValues, piecesOf, readCrlWith, writeCrl } from "./crl-pieces.ts";
 import type { HotStatements } from "./sqlite-statements.ts";
 import type { FoundCrl, StoredCrl } from "./store.ts";
+
+/** Five thousand entries. */
+const MOST_KEPT_BYTES = 256 * 1024;
 
 /** Runs work in the transaction of the next batch. */
 type Write = <T>(work: () => T) => Promise<T>;
@@ -22,7 +18,7 @@ type Write = <T>(work: () => T) => Promise<T>;
 export function publishCrl(hot: HotStatements, write: Write, list: StoredCrl): Promise<boolean> {
   const { issuerId, scope, number } = list;
   const place = [issuerId, scope];
-  const pieces = list.der.length > PIECE_BYTES ? [] : piecesOf(list.der);
+  const pieces = list.der.length > MOST_KEPT_BYTES ? [] : piecesOf(list.der);
   return writeCrl(pieces, {
     putPiece: (position, bytes) =>
       write(() => hot.putCrlPiece.run(...place, number, position, bytes)),

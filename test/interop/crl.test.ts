@@ -8,6 +8,7 @@ import { decodePem } from "../../src/der/pem.ts";
 import { parseCertificate } from "../../src/x509/certificate.ts";
 import { freePort, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { until } from "../helpers/node-services.ts";
+import { countersign } from "../helpers/openssl-ca.ts";
 import { repository, start } from "../helpers/processes.ts";
 import { testWith } from "../helpers/programs.ts";
 
@@ -125,6 +126,24 @@ describe("openssl verify -crl_check", () => {
     const said = await say("openssl", "verify", "-crl_check", "-crl_download", ...trust, file);
     expect(said).toContain("addresses.pem: OK");
   });
+});
+
+test("countersign crl publish --list writes the list of a partition and its delta, and no other", async () => {
+  const { list } = await enrol("from-the-command-line");
+  const part = /[1-4]of4/.exec(list)?.[0] ?? "";
+  const publish = ["crl", "publish", "--data", authority.folder, "--list"];
+  const out = ["--out", path("written.pem")];
+  const written = async (name: string) => {
+    expect((await countersign(...publish, name, ...out)).status).toBe(0);
+    return readFileSync(path("written.pem"), "utf8");
+  };
+  expect(await written(part)).toBe(await fetchList(list));
+  expect(await written(`${part}-delta`)).toBe(await fetchList(deltaOf(list)));
+  for (const name of ["1of3", "part", "1of4-"]) {
+    const { status, said } = await countersign(...publish, name, ...out);
+    expect([status, said]).toEqual([1, expect.stringMatching(/no (?:list|name of a list)/)]);
+  }
+  expect(await countersign(...publish, part, "--root")).toMatchObject({ status: 1 });
 });
 
 testWith("java")(
