@@ -3,10 +3,12 @@
 import { Command, CommanderError } from "commander";
 import { UnusableAuthority } from "../server/open-authority.ts";
 import { version } from "../server/version.ts";
+import { registerBackup } from "./backup.ts";
 import { registerBundle } from "./bundle.ts";
 import { registerCerts } from "./certs.ts";
 import { registerConfig } from "./config.ts";
 import { registerCrl } from "./crl.ts";
+import { registerDoctor } from "./doctor.ts";
 import { registerEnroll } from "./enroll.ts";
 import { registerExport } from "./export.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
@@ -41,6 +43,8 @@ export function buildProgram(): Command {
     registerConfig,
     registerLint,
     registerMigrate,
+    registerBackup,
+    registerDoctor,
   ]) {
     register(program);
   }

@@ -3,6 +3,7 @@
 import { Kysely, PostgresDialect } from "kysely";
 import type pg from "pg";
 import { GroupCommit } from "./group-commit.ts";
+import { inspectRows } from "./inspect.ts";
 import { publishCrl, readCrl } from "./postgres-crls.ts";
 import { describePostgresFailure, isFaultOfOne } from "./postgres-failure.ts";
 import { migratePostgres, openPool, requireDurable } from "./postgres-open.ts";
@@ -241,6 +242,10 @@ export class PostgresStore implements Store {
     };
     // Under the lock of revocations, so that what another node revokes meanwhile stays revoked.
     while ((await this.#write([REVOCATIONS], mark)) === EXPIRED_AT_ONCE);
+  }
+
+  inspect(): Promise<readonly string[]> {
+    return this.#read(() => inspectRows(this.#kysely));
   }
 
   async probe(): Promise<void> {

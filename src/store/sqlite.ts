@@ -2,8 +2,8 @@
 
 import type Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
-import { foldCase } from "./conditions.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { inspectRows } from "./inspect.ts";
 import { Kept } from "./kept.ts";
 import {
   auditValues,
@@ -15,6 +15,7 @@ import {
 } from "./rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
 import { publishCrl, readCrl } from "./sqlite-crls.ts";
+import { makeSearchable, markExpired, SUBJECTS_AT_ONCE } from "./sqlite-derived.ts";
 import { describeFailure } from "./sqlite-failure.ts";
 import { guard, migrateSqlite, openFile } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
@@ -48,15 +49,8 @@ export interface SqliteOptions {
   readonly soleWriter?: boolean;
 }
 
-/** Subjects that are put into the search together: a commit of FTS5 costs much more than a row of it. */
-const SUBJECTS_AT_ONCE = 256;
-const EXPIRED_AT_ONCE = 1000;
 /** Some 1 kB each. */
 const MOST_PRESENTED = 4096;
-/** Another clock may have been behind ours when a certificate was recorded as live. */
-const CLOCK_SLACK_MS = 600_000;
-const subjectsFact = "index:subjects";
-const expiredFact = "index:expired-until";
 
 export class SqliteStore implements Store {
   readonly engine = "sqlite";
@@ -240,6 +234,14 @@ export class SqliteStore implements Store {
     await this.#makeSearchable();
   }
 
+  inspect(): Promise<readonly string[]> {
+    return this.#read(async () => {
+      const found = this.#db.pragma("integrity_check", { simple: true });
+      const damage = found === "ok" ? [] : [`The database is damaged: ${String(found)}.`];
+      return [...damage, ...(await inspectRows(this.#kysely))];
+    });
+  }
+
   async probe(): Promise<void> {
     const stamp = String(Date.now());
     await this.putFact("probe", stamp);
@@ -257,41 +259,13 @@ export class SqliteStore implements Store {
     if (query.subject !== undefined) await this.#makeSearchable();
   }
 
-  /** Certificates that ended since the last time become `expired`, some at a time. */
   async #markExpired(now: Date): Promise<void> {
-    const until = now.getTime();
-    const mark = () => {
-      const before = Number(
-        (this.#hot.getFact.get(expiredFact) as { value: string } | undefined)?.value ?? 0,
-      );
-      if (before >= until) return 0;
-      const { changes } = this.#hot.markExpired.run(
-        before - CLOCK_SLACK_MS,
-        until,
-        EXPIRED_AT_ONCE,
-      );
-      if (changes < EXPIRED_AT_ONCE) this.#hot.putFact.run(expiredFact, String(until));
-      return changes;
-    };
-    while ((await this.#write(mark)) === EXPIRED_AT_ONCE);
+    while (await this.#write(() => markExpired(this.#hot, now)));
   }
 
   async #makeSearchable(): Promise<void> {
-    while ((await this.#write(() => this.#searchSome())) === SUBJECTS_AT_ONCE);
-  }
-
-  /** Puts subjects that the search does not know yet into it; gives how many. */
-  #searchSome(): number {
-    const fact = this.#hot.getFact.get(subjectsFact) as { value: string } | undefined;
-    const rows = this.#hot.newSubjects.all(Number(fact?.value ?? 0), SUBJECTS_AT_ONCE) as {
-      id: number;
-      subject: string;
-    }[];
-    for (const { id, subject } of rows) this.#hot.insertSubject.run(id, foldCase(subject));
-    const last = rows.at(-1);
-    if (last !== undefined) this.#hot.putFact.run(subjectsFact, String(last.id));
+    while (await this.#write(() => makeSearchable(this.#hot)));
     this.#unsearched = 0;
-    return rows.length;
   }
 
   #write<T>(work: () => T): Promise<T> {
@@ -309,7 +283,10 @@ export class SqliteStore implements Store {
       begin.run();
       try {
         const results = batch.map((work) => work());
-        if (this.#unsearched >= SUBJECTS_AT_ONCE) this.#searchSome();
+        if (this.#unsearched >= SUBJECTS_AT_ONCE) {
+          makeSearchable(this.#hot);
+          this.#unsearched = 0;
+        }
         commit.run();
         return results;
       } catch (error) {

@@ -280,6 +280,12 @@ export interface Store {
    */
   catchUp(now: Date): Promise<void>;
 
+  /**
+   * What is inconsistent in the store itself, one sentence each; nothing when it is whole. Reads
+   * everything.
+   */
+  inspect(): Promise<readonly string[]>;
+
   /** Throws StoreUnavailable when a write and a read would not succeed now. */
   probe(): Promise<void>;
   /** Waits for what is queued, then closes. */

@@ -66,6 +66,7 @@ const pages = [
   "enrol-a-service.md",
   "renew-for-ever.md",
   "kubernetes.md",
+  "back-up.md",
 ];
 
 describe.each(pages)("docs/%s", (page) => {

@@ -9,10 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { parse, stringify } from "yaml";
+import { examine } from "../../src/authority/examine.ts";
 import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/initialise.ts";
 import { compileConfig } from "../../src/config/compile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodePem } from "../../src/der/pem.ts";
+import { toIndexLine } from "../../src/server/rest/listing.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
 import { encodeRequest } from "../../src/x509/csr.ts";
 import { parseGeneralNameText } from "../../src/x509/general-name.ts";
@@ -169,11 +171,24 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
       service = await start(clock ?? options.clock);
     },
     stop: async () => {
+      await checkAuthority(service);
       await service.stop();
       rmSync(join(folder, ".."), { recursive: true, force: true });
     },
   };
   return self;
+}
+
+/** What every test above unit level ends with: all that is on record is what it should be. */
+export async function checkAuthority({ store, issuer, config }: RunningService): Promise<void> {
+  const { findings } = await examine({
+    store,
+    issuers: [issuer.certificate],
+    profiles: config.profiles,
+    indexLine: toIndexLine,
+    now: new Date(),
+  });
+  if (findings.length > 0) throw new Error(`the authority is not whole:\n${findings.join("\n")}`);
 }
 
 /** A certificate request, PEM. */

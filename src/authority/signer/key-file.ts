@@ -19,6 +19,11 @@ export function readPrivateKey(path: string, passphrase?: string): KeyObject {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
     throw new SignerUnavailable(`${path} cannot be read (${code})`);
   }
+  return parsePrivateKey(pem, path, passphrase);
+}
+
+/** The same of a key's PEM that is in memory, which is wiped; `path` names it in errors. */
+export function parsePrivateKey(pem: Buffer, path: string, passphrase?: string): KeyObject {
   try {
     return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch {

@@ -1,0 +1,104 @@
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { countersign } from "../helpers/openssl-ca.ts";
+
+let authority: TestAuthority;
+let serial: string;
+let held: string;
+beforeAll(async () => {
+  authority = await startAuthority();
+  ({ serial } = await authority.enrol({ cn: "web" }));
+  ({ serial: held } = await authority.enrol({ cn: "held" }));
+  const path = `/v1/certificates/${held}/revoke`;
+  const body = { reason: "certificateHold" };
+  await authority.call("POST", path, { as: authority.operator, body });
+});
+afterAll(() => authority?.stop());
+
+const doctor = (...args: string[]) => countersign("doctor", "--data", authority.folder, ...args);
+
+/** Runs with a change of the database, and takes it back. */
+async function withChange<T>(change: string, undo: string, work: () => Promise<T>): Promise<T> {
+  const db = new Database(join(authority.folder, "countersign.db"), { timeout: 5000 });
+  try {
+    db.exec(change);
+    return await work();
+  } finally {
+    db.exec(undo);
+    db.close();
+  }
+}
+
+const idOf = (of: string) => `(select id from certificates where serial = '${of}')`;
+
+describe("countersign doctor", () => {
+  test("says that all is well beside the running service, and ends with 0", async () => {
+    const { status, said } = await doctor();
+    expect(said).toMatch(/^configuration\s+ok\nkeys\s+ok\nissuer\s+ok\nstore\s+ok$/m);
+    expect(said).toMatch(/(\d+) of \1 certificates verify to the issuer; nothing is wrong/);
+    expect(status).toBe(0);
+    const json = JSON.parse((await doctor("--json")).said);
+    expect(json).toMatchObject({ certificates: 5, unverified: 0, findings: [] });
+  });
+
+  test.each<[string, () => [change: string, undo: string], RegExp]>([
+    [
+      "a row that says another name",
+      () => [
+        `update certificates set subject_alt_names = '["dns:evil.example.test"]' where serial = '${serial}'`,
+        `update certificates set subject_alt_names = '[]' where serial = '${serial}'`,
+      ],
+      /its bytes and its row differ in subjectAltName/,
+    ],
+    [
+      "bytes that are gone",
+      () => [
+        `update certificate_der set certificate_id = -certificate_id where certificate_id = ${idOf(serial)}`,
+        "update certificate_der set certificate_id = -certificate_id where certificate_id < 0",
+      ],
+      /certificates without their bytes[\s\S]*its bytes are missing/,
+    ],
+    [
+      "a use of a token that is gone",
+      () => [
+        `update credentials set certificate_id = -certificate_id where certificate_id = ${idOf(serial)}`,
+        "update credentials set certificate_id = -certificate_id where certificate_id < 0",
+      ],
+      /1 certificates by token without the token's use/,
+    ],
+    [
+      "a revocation that CRLs do not know",
+      () => [
+        `update revocations set reason = 'keyCompromise' where certificate_id = ${idOf(held)}`,
+        `update revocations set reason = 'certificateHold' where certificate_id = ${idOf(held)}`,
+      ],
+      /the history that CRLs are made of differs/,
+    ],
+    [
+      "an audit that lost a line",
+      () => [
+        `update audit set serial = 'x' || serial where serial = '${serial}'`,
+        `update audit set serial = '${serial}' where serial = 'x${serial}'`,
+      ],
+      /1 certificates without a line in the audit/,
+    ],
+  ])("finds %s, and ends with 1", async (_title, changes, finding) => {
+    const [change, undo] = changes();
+    const { status, said } = await withChange(change, undo, () => doctor());
+    expect(said).toMatch(finding);
+    expect(said).toMatch(/^store\s+\d+ found$/m);
+    expect(status).toBe(1);
+  });
+
+  test("finds a key that others can read", async () => {
+    const key = join(authority.folder, "token.key");
+    chmodSync(key, 0o644);
+    const { status, said } = await doctor();
+    chmodSync(key, 0o600);
+    expect(said).toMatch(/token\.key can be read by others: chmod 600/);
+    expect(status).toBe(1);
+  });
+});
