@@ -21,6 +21,7 @@ import {
   partitionsFact,
 } from "./crl/scope.ts";
 import type { Issuer } from "./issuer.ts";
+import { type CrlSigner, crlSigner } from "./signer/crl-signer.ts";
 
 /** A signed CRL and what its reader needs to know of it. */
 export interface PublishedCrl {
@@ -64,6 +65,7 @@ const MOST_ATTEMPTS = 20;
  */
 export class CrlPublisher {
   readonly #options: CrlOptions;
+  readonly #signer: CrlSigner;
   readonly #lists = new Map<string, List>();
   /** By the count of partitions; entries that stand on complete lists, and what changed lately. */
   readonly #complete = new Map<number, RevocationHistory>();
@@ -73,6 +75,7 @@ export class CrlPublisher {
 
   constructor(options: CrlOptions) {
     this.#options = options;
+    this.#signer = crlSigner(options.issuer.signer);
   }
 
   /** The CRL of all certificates; everything that was revoked before the call is on it. */
@@ -197,7 +200,7 @@ export class CrlPublisher {
     const thisUpdate = wholeSeconds(now);
     const seconds = name.delta ? (deltaValiditySeconds ?? validitySeconds) : validitySeconds;
     const nextUpdate = new Date(thisUpdate.getTime() + seconds * 1000);
-    const { signer } = issuer;
+    const signer = this.#signer;
     // From here to the end of encoding nothing is waited for: entries and their place belong together.
     const { sequence } = history;
     const tbs = encodeTbsCertList({

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { completeCrl, parseCrlName, rootCrlSequence } from "../authority/crl/scope.ts";
 import { CrlPublisher } from "../authority/crl.ts";
 import { issuerIdOf } from "../authority/issuer.ts";
+import { crlSigner } from "../authority/signer/crl-signer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { encodePem } from "../der/pem.ts";
 import { openIssuer } from "../server/open-authority.ts";
@@ -104,8 +105,9 @@ async function publishRoot(flags: PublishFlags): Promise<void> {
   const root = readRoot(config.rootCertificate);
   const keyFile = flags.rootKey ?? join(config.dataDir, "root.key");
   const passphrase = flags.passphraseFile && passphraseFlag(flags.passphraseFile);
-  const signer = keySigner(readPrivateKey(keyFile, passphrase));
-  if (publicKeyOf(signer.publicKey).spkiSha256 !== root.spkiSha256) {
+  const key = readPrivateKey(keyFile, passphrase);
+  const signer = crlSigner(keySigner(key));
+  if (publicKeyOf(key).spkiSha256 !== root.spkiSha256) {
     throw new CommandFailure(`${keyFile} does not belong to the root certificate.`);
   }
   if (root.subjectKeyIdentifier === undefined) {

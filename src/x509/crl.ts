@@ -81,11 +81,33 @@ const reasonExtensions = Object.fromEntries(
   }),
 ) as Readonly<Record<CrlReason, Uint8Array>>;
 
+/** What the signer of a CRL signs. Only the encoder of this file makes it. */
+class EncodedCertList {
+  readonly #der: Uint8Array;
+
+  constructor(der: Uint8Array) {
+    this.#der = der;
+  }
+
+  static bytesOf(list: EncodedCertList): Uint8Array {
+    // Reading the private field of anything that this class did not make is a TypeError.
+    return list.#der;
+  }
+}
+
+/** TBSCertList that `encodeTbsCertList` made; cannot be made outside this file. */
+export type SignableCertList = InstanceType<typeof EncodedCertList>;
+
+/** DER of TBSCertList, for the signer. Throws a TypeError for a value that was not encoded here. */
+export function certListBytes(list: SignableCertList): Uint8Array {
+  return EncodedCertList.bytesOf(list);
+}
+
 /**
- * TBSCertList, DER. Without entries the list is absent, not empty (RFC 5280 5.1.2.6).
+ * TBSCertList. Without entries the list is absent, not empty (RFC 5280 5.1.2.6).
  * Throws RangeError when the times or numbers contradict each other.
  */
-export function encodeTbsCertList(content: CertListContent): Uint8Array {
+export function encodeTbsCertList(content: CertListContent): SignableCertList {
   refuseContradictions(content);
   const before = [
     VERSION_2,
@@ -106,7 +128,7 @@ export function encodeTbsCertList(content: CertListContent): Uint8Array {
     out.header(0x30, entriesLength);
     for (const piece of pieces) out.put(piece);
   }
-  return out.put(after).finish();
+  return new EncodedCertList(out.put(after).finish());
 }
 
 type ListExtensions = Omit<
@@ -130,11 +152,11 @@ export function hasListExtensions(der: Uint8Array, content: ListExtensions): boo
 
 /** The signed list, DER. Its PEM label is `X509 CRL`. */
 export function assembleCrl(
-  tbs: Uint8Array,
+  tbs: SignableCertList,
   signatureAlgorithm: SignatureAlgorithm,
   signature: Uint8Array,
 ): Uint8Array {
-  return assembleSigned(tbs, signatureAlgorithmDer(signatureAlgorithm), signature);
+  return assembleSigned(certListBytes(tbs), signatureAlgorithmDer(signatureAlgorithm), signature);
 }
 
 function refuseContradictions(content: CertListContent): void {

@@ -5,13 +5,7 @@ import { keySigner } from "../../../src/authority/signer/key-file.ts";
 import { ocspSigner } from "../../../src/authority/signer/ocsp-signer.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { type Store, StoreUnavailable } from "../../../src/store/store.ts";
-import {
-  certIdOf,
-  encodeOcspRequest,
-  encodeResponseData,
-  responseDataBytes,
-  type SignableResponseData,
-} from "../../../src/x509/ocsp.ts";
+import { certIdOf, encodeOcspRequest } from "../../../src/x509/ocsp.ts";
 import { parseOcspResponse } from "../../../src/x509/read-ocsp.ts";
 import { newKey, startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 
@@ -133,30 +127,4 @@ test("a store that fails gives no answer, and nothing to keep", async () => {
   const responder = responderOn(broken);
   await expect(responder.answer(request)).rejects.toThrow(StoreUnavailable);
   expect(responder.keptAnswer(request)).toBeUndefined();
-});
-
-describe("the responder's signer", () => {
-  const real = encodeResponseData({
-    responder: { keyHash: new Uint8Array(20) },
-    producedAt: new Date(),
-    responses: [],
-  });
-
-  test("signs what the encoder of ResponseData made", async () => {
-    const signer = keySigner(newKey());
-    const signature = await ocspSigner(signer).sign(real);
-    expect(await signer.verify(responseDataBytes(real), signature)).toBe(true);
-  });
-
-  test("refuses everything else, a certificate's bytes first of all", async () => {
-    const signer = ocspSigner(keySigner(newKey()));
-    const { der } = authority.service.issuer.certificate;
-    // @ts-expect-error bytes are no ResponseData, whatever they say
-    const bytes: SignableResponseData = der;
-    const dressed = Object.setPrototypeOf({ der }, Object.getPrototypeOf(real));
-    for (const forged of [bytes, dressed, Object.create(real), { ...real }, undefined]) {
-      await expect(signer.sign(forged as SignableResponseData)).rejects.toThrow(TypeError);
-    }
-    expect(Object.keys(signer).sort()).toEqual(["algorithm", "sign"]);
-  });
 });

@@ -8,6 +8,7 @@ import {
   assembleCrl,
   type CertListContent,
   type CrlReason,
+  certListBytes,
   crlReasonCodes,
   encodeRevokedEntry,
   encodeTbsCertList,
@@ -46,7 +47,11 @@ function crl(change: Partial<CertListContent> = {}): Uint8Array {
     entries: [],
     ...change,
   });
-  return assembleCrl(tbs, issuing.algorithm, signBytes(tbs, issuing.key, issuing.algorithm));
+  return assembleCrl(
+    tbs,
+    issuing.algorithm,
+    signBytes(certListBytes(tbs), issuing.key, issuing.algorithm),
+  );
 }
 
 function mustRead(list: Uint8Array) {
