@@ -118,7 +118,7 @@ try {
     await store.catchUp(new Date(now));
     timed.push(await time(store, count));
     await store.close();
-    exported = await exportAll(data, port, url);
+    if (engine === "sqlite") exported = await exportAll(data, port, url);
   }
   const [small, large] = timed;
   const table = [...(small ?? new Map<string, Timed>())].map(([query, few]) => {
@@ -184,9 +184,13 @@ async function startServer(data: string, url: string): Promise<ChildProcess> {
   spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
   const main = join(root, "dist/src/cli/main.js");
   const settings = ["--set", "log.level=error", "--set", `database=${url}`];
-  const child = spawn(process.execPath, [main, "serve", "--data", data, ...settings], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--max-semi-space-size=16", main, "serve", "--data", data, ...settings],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   await new Promise<void>((resolve, reject) => {
     child.on("exit", () => reject(new Error("the service ended")));
     child.stdout?.on("data", (text) => String(text).includes("openssl verify") && resolve());

@@ -94,6 +94,7 @@ async function startServer(): Promise<ChildProcess> {
   const child = spawn(
     process.execPath,
     [
+      "--max-semi-space-size=16",
       ...(process.env["BENCH_NODE_ARGS"]?.split(" ") ?? []),
       main,
       "serve",

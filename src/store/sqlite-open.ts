@@ -9,12 +9,18 @@ import { StoreUnavailable } from "./store.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
 
+/** What a connection keeps of the file in memory, in KiB: the indexes of some 200,000 certificates. */
+const CACHE_KIB = 64 * 1024;
+/** For reading everything once: what is read is not needed again. */
+export const SCAN_CACHE_KIB = 4 * 1024;
+
 /** Opens the file and creates it, mode 0600, when there is none. */
-export function openFile(file: string): Database.Database {
+export function openFile(file: string, cacheKib = CACHE_KIB): Database.Database {
   const previous = process.umask(0o077);
   try {
     const db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
     configure(db);
+    db.pragma(`cache_size = ${-cacheKib}`);
     return db;
   } finally {
     process.umask(previous);

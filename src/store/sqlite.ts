@@ -17,7 +17,7 @@ import { searchAudit, searchCertificates, streamCertificates } from "./search.ts
 import { publishCrl, readCrl } from "./sqlite-crls.ts";
 import { makeSearchable, markExpired, SUBJECTS_AT_ONCE } from "./sqlite-derived.ts";
 import { describeFailure } from "./sqlite-failure.ts";
-import { guard, migrateSqlite, openFile } from "./sqlite-open.ts";
+import { guard, migrateSqlite, openFile, SCAN_CACHE_KIB } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
 import { StatusRevisions } from "./status-revisions.ts";
 import {
@@ -166,11 +166,18 @@ export class SqliteStore implements Store {
     });
   }
   async *streamCertificates(query: CertificateQuery) {
+    const file = this.#db.name;
+    let scan: Database.Database | undefined;
     try {
       await this.#prepareFor(query);
-      yield* streamCertificates(this.#kysely, this.engine, query);
+      // A connection of its own: an export does not push out of memory what issuing works with.
+      scan = openFile(file, SCAN_CACHE_KIB);
+      const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: scan }) });
+      yield* streamCertificates(kysely, this.engine, query);
     } catch (error) {
-      throw describeFailure(error, this.#db.name);
+      throw describeFailure(error, file);
+    } finally {
+      scan?.close();
     }
   }
   searchAudit(query: AuditQuery) {

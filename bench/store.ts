@@ -1,0 +1,112 @@
+/**
+ * Durable issuances a second, alone and together: a group commit beside single-row transactions, on
+ * both engines in one run.
+ */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openStore } from "../src/store/open.ts";
+import type { NewIssuance, Store } from "../src/store/store.ts";
+import { startPostgres } from "../test/helpers/postgres.ts";
+import { percentile, printJson, printTable } from "./figures.ts";
+import { seededCertificate } from "./seed.ts";
+
+const TOGETHER = [1, 4, 8, 16, 32, 64] as const;
+const ROWS = Number(process.env["BENCH_ROWS"] ?? 3000);
+const ROUNDS = 3;
+
+let number = 0;
+function nextIssuance(): NewIssuance {
+  const at = number++;
+  const now = new Date();
+  const { certificate } = seededCertificate(at, 1_000_000, now.getTime());
+  return {
+    certificate: { ...certificate, issuedAt: now },
+    der: Buffer.alloc(720, at),
+    audit: {
+      at: now,
+      requestId: `request-${at}`,
+      action: "issue",
+      verdict: "accepted",
+      caller: certificate.requestedBy,
+      address: "10.0.0.1",
+      serial: certificate.serial,
+      csrSha256: certificate.spkiSha256,
+      code: undefined,
+      detail: { profile: certificate.profile },
+    },
+    spends: [{ kind: "token", id: `token-${at}`, uses: 1, binding: "key", expiresAt: now }],
+  };
+}
+
+interface Rate {
+  readonly perSecond: number;
+  readonly cpuMicros: number;
+  readonly p99Ms: number;
+}
+
+/** Keeps `together` issuances under way until all are durable. */
+async function run(store: Store, together: number): Promise<Rate> {
+  const issuances = Array.from({ length: ROWS }, nextIssuance);
+  const took: number[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let mine = next++; mine < issuances.length; mine = next++) {
+      const begin = performance.now();
+      await store.recordIssuance(issuances[mine] as NewIssuance);
+      took.push(performance.now() - begin);
+    }
+  };
+  const cpu = process.cpuUsage();
+  const begin = performance.now();
+  await Promise.all(Array.from({ length: together }, worker));
+  const seconds = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  took.sort((a, b) => a - b);
+  return {
+    perSecond: ROWS / seconds,
+    cpuMicros: (user + system) / ROWS,
+    p99Ms: percentile(took, 0.99),
+  };
+}
+
+const folder = mkdtempSync(join(tmpdir(), "bench-store-"));
+const postgres = await startPostgres();
+try {
+  const table: Record<string, string | number>[] = [];
+  const ratios: Record<string, number> = {};
+  for (const engine of ["sqlite", "postgres"] as const) {
+    const url =
+      engine === "sqlite" ? `sqlite:${join(folder, "a.db")}` : await postgres.database("bench");
+    const store = await openStore(url, { exclusive: false });
+    await run(store, 16);
+    const rates = new Map<number, Rate[]>();
+    // One size after another in each round, so that a slow minute of the machine meets them all.
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const together of TOGETHER) {
+        rates.set(together, [...(rates.get(together) ?? []), await run(store, together)]);
+      }
+    }
+    await store.close();
+    const median = (together: number) =>
+      (rates.get(together) ?? []).toSorted((a, b) => a.perSecond - b.perSecond)[1] as Rate;
+    for (const together of TOGETHER) {
+      const rate = median(together);
+      ratios[`${engine} ${together}`] = rate.perSecond / median(1).perSecond;
+      table.push({
+        engine,
+        together,
+        "certificates/s": rate.perSecond,
+        "client CPU µs": rate.cpuMicros,
+        "p99 ms": rate.p99Ms,
+        "× alone": ratios[`${engine} ${together}`] ?? 0,
+      });
+    }
+  }
+  printTable(table);
+  printJson({ bench: "store", rows: ROWS, table, timesAlone: ratios });
+} finally {
+  await postgres.remove();
+  rmSync(folder, { recursive: true, force: true });
+}
