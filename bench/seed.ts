@@ -106,7 +106,7 @@ function seedSqlite(file: string, count: number, now: number): void {
       certificates.run(id, ...certificateValues(one.certificate, new Date(now)));
       for (const name of one.certificate.subjectAltNames) names.run(id, name, reversedName(name));
       ders.run(id, randomBytes(720));
-      audit.run(...auditValues(auditOf(one)));
+      audit.run(...auditValues(auditOf(one), id));
       if (one.revokedAt === undefined) continue;
       revocations.run(id, one.revokedAt, one.reason, "bench");
       state.run(one.reason === "certificateHold" ? "hold" : "revoked", id);
@@ -161,7 +161,7 @@ async function seedPostgres(url: string, count: number, now: number): Promise<vo
     await copy(
       "audit",
       auditColumns,
-      ones.map((one) => auditValues(auditOf(one))),
+      ones.map((one, place) => auditValues(auditOf(one), id(place))),
     );
     const revoked = ones.flatMap((one, place) =>
       one.revokedAt === undefined ? [] : [[id(place), one.revokedAt, one.reason, "bench"]],

@@ -11,7 +11,7 @@ const questions: readonly (readonly [finding: string, from: string])[] = [
   [
     "certificates without a line in the audit",
     `certificates c where c.via <> 'import' and not exists
-       (select 1 from audit a where a.serial = c.serial)`,
+       (select 1 from audit a where a.certificate_id = c.id)`,
   ],
   [
     "used credentials without their certificate",

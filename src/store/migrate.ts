@@ -4,6 +4,7 @@ import { type Kysely, sql } from "kysely";
 import * as certificates from "../../migrations/0001-certificates.ts";
 import * as leanIndexes from "../../migrations/0002-lean-indexes.ts";
 import * as crls from "../../migrations/0003-crls.ts";
+import * as auditCertificate from "../../migrations/0004-audit-certificate.ts";
 
 export interface Migration {
   readonly name: string;
@@ -15,6 +16,7 @@ export const migrations: readonly Migration[] = [
   { name: "0001-certificates", up: certificates.up },
   { name: "0002-lean-indexes", up: leanIndexes.up },
   { name: "0003-crls", up: crls.up },
+  { name: "0004-audit-certificate", up: auditCertificate.up },
 ];
 
 /** The database has steps that this program does not know. */

@@ -47,7 +47,8 @@ export const hot = {
        from c, unnest($${width + 4}::text[], $${width + 5}::text[], $${width + 6}::text[], $${width + 7}::bigint[])
          k(kind, id, binding, expires_at)
      ), a as (
-       insert into audit (${auditColumns.join(", ")}) values (${places(auditColumns, width + 8)})
+       insert into audit (${auditColumns.join(", ")})
+       select ${places(auditColumns.slice(0, -1), width + 8)}, c.id from c
      )
      select id from c`,
   ),

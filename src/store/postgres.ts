@@ -107,7 +107,7 @@ export class PostgresStore implements Store {
       const result = changeOf(certificate, change.reason);
       if (result === "unchanged" || result === "conflict") return { result, certificate };
       await setRevocation(client, certificate, change);
-      await client.query(hot.insertAudit(auditValues(audit)));
+      await client.query(hot.insertAudit(auditValues(audit, certificate.id)));
       return { result, certificate: (await find()) ?? certificate };
     });
   }
@@ -327,7 +327,7 @@ export class PostgresStore implements Store {
         spends.map((spend) => spend.id),
         spends.map((spend) => spend.binding),
         spends.map((spend) => spend.expiresAt.getTime()),
-        ...auditValues(issuance.audit),
+        ...auditValues(issuance.audit).slice(0, -1),
       ]),
     );
     if (rows[0] === undefined) throw new StoreUnavailable("The database kept no certificate.");

@@ -190,9 +190,14 @@ export const auditColumns = [
   "csr_sha256",
   "code",
   "detail",
+  "certificate_id",
 ] as const;
 
-export function auditValues(one: NewAuditEntry): (string | number | null)[] {
+/** Values for `auditColumns`, with the row of the certificate that the line is about, if it has one. */
+export function auditValues(
+  one: NewAuditEntry,
+  certificateId: number | null = null,
+): (string | number | null)[] {
   return [
     one.at.getTime(),
     one.requestId,
@@ -204,6 +209,7 @@ export function auditValues(one: NewAuditEntry): (string | number | null)[] {
     one.csrSha256 ?? null,
     one.code ?? null,
     JSON.stringify(one.detail),
+    certificateId,
   ];
 }
 

@@ -159,7 +159,10 @@ function auditConditions(query: AuditQuery): Condition[] {
   const add = (condition: Condition) => conditions.push(condition);
   const { action, verdict, caller, serial, requestId } = query;
   if (caller !== undefined) add(sql`caller = ${caller}`);
-  if (serial !== undefined) add(sql`serial = ${serial}`);
+  if (serial !== undefined) {
+    add(sql`(certificate_id in (select id from certificates where serial = ${serial})
+      or (certificate_id is null and serial is not null and serial = ${serial}))`);
+  }
   if (requestId !== undefined) add(sql`request_id = ${requestId}`);
   if (verdict !== undefined) {
     add(sql`verdict = ${verdict}`);

@@ -106,7 +106,7 @@ export class SqliteStore implements Store {
       if (outcome === "unchanged" || outcome === "conflict")
         return { result: outcome, certificate };
       this.#setRevocation(certificate, change);
-      this.#hot.insertAudit.run(...auditValues(audit));
+      this.#hot.insertAudit.run(...auditValues(audit, certificate.id));
       return { result: outcome, certificate: this.#bySerial(issuerId, serial) ?? certificate };
     });
   }
@@ -342,7 +342,7 @@ export class SqliteStore implements Store {
       const old = this.#bySerial(issuerId, serial);
       if (old && old.revocation === undefined) this.#setRevocation(old, revocation);
     }
-    this.#hot.insertAudit.run(...auditValues(issuance.audit));
+    this.#hot.insertAudit.run(...auditValues(issuance.audit, id));
     return { result: "recorded", certificate: { ...certificate, id, revocation: undefined } };
   }
 
