@@ -2,10 +2,10 @@
 
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { calculateJwkThumbprint, errors, exportJWK, SignJWT } from "jose";
-import { v7 as uuidv7 } from "uuid";
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
 import { formatGeneralName, type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
 import { findClaimFault, findSignatureFault, invalid, type ParsedJwt } from "./jwt.ts";
+import { timeOrderedId } from "./time-ordered-id.ts";
 
 /** What a token entitles to, after its signature and its times were checked. */
 export interface EnrolmentToken {
@@ -95,7 +95,7 @@ export class TokenKey {
       });
     }
     // In the order of time: three indexes of the store have it in each row.
-    const id = uuidv7();
+    const id = timeOrderedId();
     const issuedAt = Math.floor(now.getTime() / 1000);
     const claims = {
       profile: request.profile,

@@ -5,9 +5,9 @@ import type { Server as TlsServer } from "node:https";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
-import { v7 as uuidv7 } from "uuid";
 import type { Authority } from "../authority/authority.ts";
 import type { Issuer } from "../authority/issuer.ts";
+import { timeOrderedId } from "../authority/time-ordered-id.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { refused } from "../refusal.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
@@ -47,7 +47,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     loggerInstance: parts.log,
     logController: new LogController({ disableRequestLogging: true }),
     // In the order of time, so that the audit's index of them grows at its end.
-    genReqId: () => uuidv7(),
+    genReqId: timeOrderedId,
     requestIdHeader: false,
     bodyLimit: config.bodyBytes,
     routerOptions: { maxParamLength: 24_000, caseSensitive: true },

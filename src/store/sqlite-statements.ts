@@ -72,9 +72,12 @@ export function prepareHot(db: Database.Database): HotStatements {
     ),
     deleteRevocation: db.prepare("delete from revocations where certificate_id = ?"),
     bySerial: find("c.serial = ? and c.issuer_id = ?"),
-    revocationOf: db.prepare(
-      `select r.revoked_at, r.reason, r.revoked_by from ${certificateFrom} where c.id = ? and c.sha256 = ?`,
-    ),
+    revocationOf: db
+      .prepare(
+        `select json_array(r.revoked_at, r.reason, r.revoked_by) from ${certificateFrom}
+         where c.id = ? and c.sha256 = ?`,
+      )
+      .pluck(),
     hasKey: db.prepare("select 1 from certificates where spki_sha256 = ? limit 1").pluck(),
     presented: find("c.serial = ? and c.sha256 = ?"),
     byKey: find("c.spki_sha256 = ? order by c.id desc limit ?"),

@@ -365,16 +365,14 @@ export class SqliteStore implements Store {
 }
 
 /** The certificate with its revocation as its row has it now; nothing when the row is gone. */
-function withRevocation(certificate: StoredCertificate, row: unknown) {
-  if (row === undefined) return undefined;
-  const { revoked_at, reason, revoked_by } = row as {
-    revoked_at: number | null;
-    reason: RevocationReason;
-    revoked_by: string;
-  };
-  if (revoked_at === null) return certificate;
-  return { ...certificate, revocation: { at: new Date(revoked_at), reason, by: revoked_by } };
+function withRevocation(certificate: StoredCertificate, packed: unknown) {
+  if (packed === undefined) return undefined;
+  if (packed === NOT_REVOKED) return certificate;
+  const [at, reason, by] = JSON.parse(packed as string) as [number, RevocationReason, string];
+  return { ...certificate, revocation: { at: new Date(at), reason, by } };
 }
+
+const NOT_REVOKED = "[null,null,null]";
 
 /** The certificate of a packed row, when there is one. */
 function found(packed: unknown): StoredCertificate | undefined {
