@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Tests of real programs wait more than they compute: with one file a core, half of it is idle.
+    maxWorkers: 3,
   },
 });

@@ -56,7 +56,8 @@ const SHORTEST_WAIT_MS = 1_000;
 const RETRY_MS = 60_000;
 /** setTimeout cannot wait longer than 2^31 ms; a day is often enough to look again. */
 const LONGEST_WAIT_MS = 86_400_000;
-const STOP_WITHIN_MS = 15_000;
+/** Under the ten seconds after which `docker stop` loses patience. */
+const STOP_WITHIN_MS = 8_000;
 
 /** Opens the authority and serves it. Throws one sentence for people when it cannot. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {

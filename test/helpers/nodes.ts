@@ -1,0 +1,116 @@
+/** Real `countersign serve` processes on one PostgreSQL, with one issuing key. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { Agent } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { initialise, initialiseDefaults } from "../../src/cli/initialise.ts";
+import { readCompiledConfig } from "../../src/cli/options.ts";
+import { openTokenKey } from "../../src/server/open-authority.ts";
+import { parseCertificateChain } from "../../src/x509/certificate.ts";
+import { type Answer, type CallOptions, callHttps, freePort, type Holder } from "./authority.ts";
+import { repository } from "./processes.ts";
+
+export interface Node {
+  readonly port: number;
+  readonly folder: string;
+  readonly child: ChildProcess;
+  /** Standard output and error so far. */
+  said(): string;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** Ends it with a signal; gives the exit code, null when the signal ended it. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface Nodes {
+  readonly root: string;
+  mint(terms?: { cn?: string; uses?: number; profile?: string }): Promise<string>;
+  start(arguments_?: readonly string[]): Promise<Node>;
+  remove(): Promise<void>;
+}
+
+/** Prepares one authority for several nodes; `start` makes each from a copy of its folder. */
+export async function prepareNodes(database: string): Promise<Nodes> {
+  const home = mkdtempSync(join(tmpdir(), "countersign-nodes-"));
+  const first = join(home, "first");
+  await initialise({ ...initialiseDefaults, folder: first, port: 8443, httpPort: 8080 });
+  const root = readFileSync(join(first, "root.crt"), "utf8");
+  const chain = parseCertificateChain(root);
+  if (!chain.ok || !chain.value[0]) throw new Error("no root");
+  const key = await openTokenKey(
+    readCompiledConfig({ data: first, set: {} }),
+    chain.value[0].sha256,
+  );
+  const started: Node[] = [];
+  return {
+    root,
+    async mint({ cn = "web", uses, profile = "client" } = {}) {
+      const terms = { profile, commonName: cn, names: [], ...(uses !== undefined && { uses }) };
+      const minted = await key.mint(terms, new Date());
+      if (!minted.ok) throw new Error(minted.refusal.detail);
+      return minted.value.token;
+    },
+    async start(arguments_ = []) {
+      const folder = join(home, `node-${started.length + 1}`);
+      cpSync(first, folder, { recursive: true });
+      const node = await startNode(folder, root, database, arguments_);
+      started.push(node);
+      return node;
+    },
+    async remove() {
+      await Promise.all(started.map((node) => node.end("SIGKILL")));
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function startNode(
+  folder: string,
+  root: string,
+  database: string,
+  arguments_: readonly string[],
+): Promise<Node> {
+  const [port, httpPort] = [await freePort(), await freePort()];
+  const settings = {
+    database,
+    "listen.host": "127.0.0.1",
+    "listen.port": String(port),
+    "listen.httpPort": String(httpPort),
+    "limits.enabled": "false",
+  };
+  const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+  const child = spawn(
+    process.execPath,
+    ["src/cli/main.ts", "serve", "--data", folder, ...flags, ...arguments_],
+    { cwd: repository, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  let said = "";
+  const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes("openssl verify")) resolve();
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.on("exit", () => reject(new Error(`the node ended: ${said}`)));
+  });
+  return {
+    port,
+    folder,
+    child,
+    said: () => said,
+    call: (method, path, options) =>
+      callHttps(`https://localhost:${port}${path}`, method, root, options),
+    end(signal) {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+/** A connection that is kept open, for a holder of a certificate. */
+export function keptConnection(root: string, { cert, key }: Holder): Agent {
+  return new Agent({ keepAlive: true, maxSockets: 1, ca: root, cert, key });
+}
