@@ -104,6 +104,8 @@ async function startServer(): Promise<ChildProcess> {
       "limits.enabled=false",
       "--set",
       "log.level=error",
+      "--workers",
+      process.env["BENCH_WORKERS"] ?? "1",
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
@@ -214,8 +216,14 @@ function send(
   });
 }
 
-/** User and system time of a process and all its threads. */
+/** User and system time of a process, all its threads and its workers. */
 function cpuMicros(pid: number | undefined): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const workers = children === "" ? [] : children.split(" ").map(Number);
+  return cpuOfOne(pid) + workers.reduce((sum, worker) => sum + cpuOfOne(worker), 0);
+}
+
+function cpuOfOne(pid: number | undefined): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / CLOCK_TICKS_PER_SECOND;
 }

@@ -1,8 +1,11 @@
 import type { AddressInfo } from "node:net";
+import process from "node:process";
 import type { Command } from "commander";
+import { AggregatorRegistry } from "prom-client";
 import { inspectFolder } from "../authority/create.ts";
 import { type RunningService, startService } from "../server/service.ts";
 import { version } from "../server/version.ts";
+import { remoteStore } from "../store/remote.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import {
   configFile,
@@ -11,24 +14,67 @@ import {
   initialiseDefaults,
   ownHosts,
 } from "./initialise.ts";
-import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
+import { countFlag, type DataFlags, readCompiledConfig, withData } from "./options.ts";
+import {
+  channelToPrimary,
+  type Role,
+  readAllMetrics,
+  runWorkers,
+  sayReady,
+  workerRole,
+} from "./workers.ts";
 
 /** `countersign serve`: serves the authority, and makes it first when the folder holds none. */
 export function registerServe(program: Command): void {
   withData(program.command("serve", { isDefault: false }))
     .description("serve the authority; creates one when the data folder holds none")
+    .option("--workers <number>", "processes that serve the one port", countFlag, 1)
     .action(runServe);
 }
 
-async function runServe(flags: DataFlags): Promise<void> {
+interface ServeFlags extends DataFlags {
+  readonly workers: number;
+}
+
+async function runServe(flags: ServeFlags): Promise<void> {
+  const role = workerRole();
+  if (role !== undefined) return serveAsWorker(flags, role);
   const found = inspectFolder(flags.data, configFile);
   if (found.state === "partial") throw new CommandFailure(found.detail, exitCodes.configuration);
   if (found.state === "absent") {
     await initialise({ ...initialiseDefaults, folder: flags.data });
   }
   const config = readCompiledConfig(flags);
+  const created = found.state === "absent";
+  if (flags.workers > 1) return runWorkers(flags.workers, config.database.reveal(), created);
   const service = await startService({ config, hosts: ownHosts([]) });
-  printWelcome(flags, service, found.state === "absent");
+  printWelcome(flags, service, created);
+  await untilStopped(flags, service);
+}
+
+/** One of several: the store is at the other end of the channel, unless each can have its own. */
+async function serveAsWorker(flags: ServeFlags, role: Role): Promise<void> {
+  const config = readCompiledConfig(flags);
+  const channel = channelToPrimary();
+  const service = await startService({
+    config,
+    hosts: ownHosts([]),
+    worker: {
+      store: config.database.reveal().startsWith("sqlite:") ? remoteStore(channel) : undefined,
+      readMetrics: readAllMetrics(channel),
+      first: role !== "other",
+    },
+  });
+  AggregatorRegistry.setRegistries(service.app.metricsRegistry);
+  new AggregatorRegistry();
+  if (role !== "other") printWelcome(flags, service, role === "first-of-new");
+  sayReady(channel);
+  await untilStopped(flags, service);
+  // The channel would keep a worker alive.
+  process.disconnect();
+}
+
+async function untilStopped(flags: DataFlags, service: RunningService): Promise<void> {
   const stop = new Promise<void>((resolve, reject) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => service.stop().then(resolve, reject));

@@ -6,9 +6,15 @@ import type { Authority } from "../authority/authority.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
+    /** What this process counts. */
     metricsRegistry: Registry;
+    /** What the metrics routes print. */
+    metricsSource: MetricsSource;
   }
 }
+
+/** Metrics as text: of this process, or of all workers. */
+export type MetricsSource = Pick<Registry, "contentType" | "metrics">;
 
 /** Upper bounds in seconds: a lone issuance takes milliseconds, a full export minutes. */
 const DURATION_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
@@ -34,6 +40,7 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
     name: "countersign_ca_expiry_timestamp_seconds",
     help: "End of validity of the CA certificates.",
     labelNames: ["certificate"],
+    aggregator: "max",
     registers: [registry],
     collect() {
       const { certificate, root } = authority.issuer;
@@ -52,11 +59,11 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
 
 /** A listener for metrics alone, plain HTTP; gives the way to close it. */
 export async function listenForMetrics(
-  registry: Registry,
-  listener: { readonly host: string; readonly port: number },
+  source: MetricsSource,
+  listener: { readonly host: string; readonly port: number; readonly reusePort?: boolean },
 ): Promise<FastifyInstance> {
   const app = Fastify({ logger: false });
-  metricsRoute(app, registry, "public");
+  metricsRoute(app, source, "public");
   await app.listen(listener);
   return app;
 }
@@ -64,7 +71,7 @@ export async function listenForMetrics(
 /** `GET /metrics`. Over TLS it is for operators; on a listener of its own it asks for nothing. */
 export function metricsRoute(
   app: FastifyInstance,
-  registry: Registry,
+  source: MetricsSource,
   caller: "operator" | "public",
 ): void {
   app.get(
@@ -83,6 +90,6 @@ export function metricsRoute(
         },
       },
     },
-    async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),
+    async (_request, reply) => reply.type(source.contentType).send(await source.metrics()),
   );
 }

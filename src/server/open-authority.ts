@@ -27,6 +27,8 @@ export interface OpenOptions {
   readonly clock?: () => Date;
   /** Whether this process is the one that serves: only one may, on one SQLite file. */
   readonly exclusive: boolean;
+  /** A store that is open already, instead of the configuration's. */
+  readonly store?: Store | undefined;
 }
 
 export interface OpenedAuthority {
@@ -47,10 +49,8 @@ export async function openAuthority(
   const issuer = openIssuer(config, clock());
   checkProfiles(config, issuer);
   const tokenKey = await openTokenKey(config, issuer.root.sha256);
-  const store = await openStore(config.database.reveal(), {
-    exclusive: options.exclusive,
-    log: options.alarm,
-  });
+  const { alarm: log, exclusive } = options;
+  const store = options.store ?? (await openStore(config.database.reveal(), { exclusive, log }));
   const { partitions } = config.crl;
   // Before the first certificate names its list: only counts that were used are served.
   if (partitions > 1) {

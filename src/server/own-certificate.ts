@@ -122,7 +122,7 @@ async function isGood(certificate: Certificate, options: OwnCertificateOptions):
 }
 
 function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.new`;
+  const temporary = `${path}.${process.pid}.new`;
   const file = openSync(temporary, "w", 0o600);
   try {
     writeSync(file, text);

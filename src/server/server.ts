@@ -35,6 +35,8 @@ export interface ServerParts {
   readonly identity: ServerIdentity;
   readonly revocation: RevocationParts;
   readonly log: FastifyBaseLogger;
+  /** Metrics of all workers, where this process is one of several. */
+  readonly readMetrics?: () => Promise<string>;
 }
 
 /**
@@ -80,7 +82,12 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   auditRoutes(app, authority);
   revocationRoutes(app, parts.revocation);
   healthRoutes(app, authorityChecks(authority));
-  metricsRoute(app, registry, "operator");
+  const { readMetrics } = parts;
+  const source = readMetrics
+    ? { contentType: registry.contentType, metrics: readMetrics }
+    : registry;
+  app.decorate("metricsSource", source);
+  metricsRoute(app, source, "operator");
   await docsRoutes(app);
   return app;
 }

@@ -30,6 +30,17 @@ export interface ServiceOptions {
   readonly hosts: readonly GeneralName[];
   readonly clock?: () => Date;
   readonly log?: FastifyBaseLogger;
+  /** Where several processes serve one port. */
+  readonly worker?: WorkerOptions;
+}
+
+export interface WorkerOptions {
+  /** The store of the process that owns it; undefined: each opens the configuration's. */
+  readonly store: Store | undefined;
+  /** Metrics of all workers together. */
+  readonly readMetrics: () => Promise<string>;
+  /** The first renews what all use; the others take it from the disk, and act when it does not. */
+  readonly first: boolean;
 }
 
 export interface RunningService {
@@ -56,6 +67,8 @@ const SHORTEST_WAIT_MS = 1_000;
 const RETRY_MS = 60_000;
 /** setTimeout cannot wait longer than 2^31 ms; a day is often enough to look again. */
 const LONGEST_WAIT_MS = 86_400_000;
+/** What the first worker renews has long been on disk by then. */
+const OTHERS_WAIT_MS = 60_000;
 /** Under the ten seconds after which `docker stop` loses patience. */
 const STOP_WITHIN_MS = 8_000;
 
@@ -67,6 +80,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     alarm: (message, fields) => log.error(fields, message),
     ...(options.clock && { clock: options.clock }),
     exclusive: true,
+    store: options.worker?.store,
   });
   try {
     const own: OwnCertificateOptions = {
@@ -79,32 +93,39 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     let { identity, certificate } = await obtainOwnCertificate(own);
     // The framework says each address it listens on at "info"; the welcome has said it already.
     const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
-    const revocation = await openRevocation(config, authority, store);
-    const app = await buildServer({ config, authority, identity, revocation, log: frameworkLog });
+    const patienceMs = options.worker?.first === false ? OTHERS_WAIT_MS : 0;
+    const revocation = await openRevocation(config, authority, store, patienceMs);
+    const readMetrics = options.worker?.readMetrics;
+    const app = await buildServer({
+      ...{ config, authority, identity, revocation, log: frameworkLog },
+      ...(readMetrics && { readMetrics }),
+    });
     await app.ready();
-    await app.listen({ host: config.listeners.tls.host, port: config.listeners.tls.port });
+    // The kernel spreads connections over workers; one that dies takes none with it but its own.
+    const shared = options.worker ? { reusePort: true } : {};
+    const { host, port } = config.listeners.tls;
+    await app.listen({ host, port, ...shared });
     const tls = app.server as unknown as TlsServer;
     const { metrics: metricsListener } = config.listeners;
     const metrics =
-      metricsListener && (await listenForMetrics(app.metricsRegistry, metricsListener));
+      metricsListener &&
+      (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
 
     stapleOcsp(tls, revocation, () => certificate, log);
     const plainListener = config.listeners.http;
     const plain =
       plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
-    if (plain && plainListener) await plain.listen(plainListener);
+    if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
 
-    const renewOwnCertificate = async () => {
-      ({ identity, certificate } = await obtainOwnCertificate(own, { force: true }));
+    const renewOwnCertificate = async (force = true) => {
+      ({ identity, certificate } = await obtainOwnCertificate(own, { force }));
       swapIdentity(tls, identity, tlsSettingsOf(config, issuer));
       log.info({ serial: certificate.serial }, "the service's own certificate was renewed");
     };
     const timer = repeat(async () => {
-      if (renewalTime(certificate) <= authority.now()) await renewOwnCertificate();
-      const next = Math.min(
-        renewalTime(certificate).getTime(),
-        (await revocation.rotate()).getTime(),
-      );
+      const due = () => renewalTime(certificate).getTime() + patienceMs;
+      if (due() <= authority.now().getTime()) await renewOwnCertificate(patienceMs === 0);
+      const next = Math.min(due(), (await revocation.rotate()).getTime());
       return next - authority.now().getTime();
     }, log);
 
@@ -123,7 +144,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
         authority.replaceProfiles(next.profiles);
         log.info("policy and profiles were reloaded");
       },
-      renewOwnCertificate,
+      renewOwnCertificate: () => renewOwnCertificate(),
       stop: async () => {
         timer.stop();
         const forced = setTimeout(() => tls.closeAllConnections(), STOP_WITHIN_MS);

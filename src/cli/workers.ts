@@ -1,0 +1,131 @@
+/**
+ * `serve --workers N`: several processes on one port. On SQLite this first process owns the file and
+ * the workers reach it over their channels; on PostgreSQL each connects by itself.
+ */
+
+import cluster, { type Worker } from "node:cluster";
+import process from "node:process";
+import { AggregatorRegistry, type PrometheusContentType } from "prom-client";
+import { openStore } from "../store/open.ts";
+import { type Channel, serveStore } from "../store/remote.ts";
+import type { Store } from "../store/store.ts";
+import { CommandFailure } from "./failure.ts";
+
+/** Says to a worker whether it is the first, and what the first prints. */
+const roleVariable = "SERVE_WORKER_ROLE";
+const RESTART_AFTER_MS = 1_000;
+/** What a worker says when it serves. */
+const READY = "ready";
+
+export type Role = "first-of-new" | "first" | "other";
+
+/** The role of this process; undefined when it is no worker. */
+export function workerRole(): Role | undefined {
+  return cluster.isWorker
+    ? ((process.env[roleVariable] as Role | undefined) ?? "other")
+    : undefined;
+}
+
+/** The channel of a worker to the process that started it. */
+export function channelToPrimary(): Channel {
+  return {
+    send: (message) => process.send?.({ countersign: message }),
+    onMessage: (listen) => process.on("message", (message) => listen(payloadOf(message))),
+  };
+}
+
+/** Tells the process that started this one that it serves. */
+export function sayReady(channel: Channel): void {
+  channel.send(READY);
+}
+
+/** Metrics of all workers together, asked for from one of them. */
+export function readAllMetrics(channel: Channel): () => Promise<string> {
+  const waiting: ((text: string) => void)[] = [];
+  channel.onMessage((message) => {
+    const { metrics } = (message ?? {}) as { metrics?: string };
+    if (metrics !== undefined) for (const resolve of waiting.splice(0)) resolve(metrics);
+  });
+  return () =>
+    new Promise((resolve) => {
+      waiting.push(resolve);
+      channel.send({ wants: "metrics" });
+    });
+}
+
+/** Starts the workers and keeps them; ends when all have ended after a signal. */
+export async function runWorkers(count: number, database: string, created: boolean): Promise<void> {
+  const store = database.startsWith("sqlite:")
+    ? await openStore(database, { exclusive: true })
+    : undefined;
+  cluster.setupPrimary({ serialization: "advanced" });
+  const metrics = new AggregatorRegistry<PrometheusContentType>();
+  let stopping = false;
+  const start = (role: Role): Worker => {
+    const worker = cluster.fork({ [roleVariable]: role });
+    connect(worker, store, metrics);
+    return worker;
+  };
+  const first = start(created ? "first-of-new" : "first");
+  await new Promise<void>((resolve, reject) => {
+    first.on("message", (message) => payloadOf(message) === READY && resolve());
+    // It has said why on standard error.
+    first.once("exit", (code) => reject(new CommandFailure("", code || 1)));
+  }).catch(async (error: unknown) => {
+    await store?.close();
+    throw error;
+  });
+  for (let at = 1; at < count; at++) start("other");
+  cluster.on("exit", (worker, code, signal) => {
+    if (stopping) return;
+    console.error(`worker ${worker.process.pid} ended (${signal ?? code}); starting another`);
+    setTimeout(() => stopping || start("other"), RESTART_AFTER_MS);
+  });
+  process.on("SIGHUP", () => {
+    for (const worker of workers()) worker.process.kill("SIGHUP");
+  });
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        stopping = true;
+        Promise.all(workers().map(ended)).then(() => resolve());
+        for (const worker of workers()) worker.process.kill("SIGTERM");
+      });
+    }
+  });
+  await store?.close();
+}
+
+function workers(): Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((one) => one !== undefined);
+}
+
+function ended(worker: Worker): Promise<void> {
+  return new Promise((resolve) => worker.once("exit", () => resolve()));
+}
+
+function connect(
+  worker: Worker,
+  store: Store | undefined,
+  metrics: AggregatorRegistry<PrometheusContentType>,
+) {
+  const channel: Channel = {
+    send: (message) => {
+      // A worker that has just ended takes its answers with it.
+      if (worker.isConnected()) worker.send({ countersign: message } as never);
+    },
+    onMessage: (listen) => worker.on("message", (message) => listen(payloadOf(message))),
+  };
+  if (store !== undefined) serveStore(store, channel);
+  channel.onMessage((message) => {
+    if ((message as { wants?: string } | undefined)?.wants !== "metrics") return;
+    metrics.clusterMetrics().then(
+      (text) => channel.send({ metrics: text }),
+      (error: Error) => channel.send({ metrics: `# not all workers answered: ${error.message}\n` }),
+    );
+  });
+}
+
+function payloadOf(message: unknown): unknown {
+  return (message as { countersign?: unknown } | undefined)?.countersign;
+}

@@ -1,0 +1,194 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { request } from "node:https";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openStore } from "../../src/store/open.ts";
+import { parseCrl } from "../../src/x509/read-crl.ts";
+import {
+  type Answer,
+  type Holder,
+  makeCsr,
+  newKey,
+  pemOf,
+  testSubject,
+} from "../helpers/authority.ts";
+import { keptConnection, type Node, type Nodes, prepareNodes } from "../helpers/nodes.ts";
+import { startPostgres, type TestPostgres } from "../helpers/postgres.ts";
+
+let postgres: TestPostgres;
+beforeAll(async () => {
+  postgres = await startPostgres();
+});
+afterAll(() => postgres?.remove());
+
+const times = <T>(count: number, make: (at: number) => T) =>
+  Array.from({ length: count }, (_, at) => make(at));
+const distinct = (values: readonly unknown[]) => new Set(values).size;
+const serialOf = (answer: Answer) => String(answer.headers.location).split("/").at(-1) ?? "";
+
+/** Processes that a process has started. */
+function workersOf({ child }: Node): number[] {
+  const text = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8");
+  return text.trim().split(" ").filter(Boolean).map(Number);
+}
+
+describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engine) => {
+  let nodes: Nodes;
+  let node: Node;
+  let database: string;
+  /** On record where the authority was created: on SQLite. */
+  let operator: Holder;
+  /** One of the node's own. */
+  let reader: Holder;
+  beforeAll(async () => {
+    database = engine === "sqlite" ? "sqlite:countersign.db" : await postgres.database("workers");
+    nodes = await prepareNodes(database);
+    node = await nodes.start(["--workers", "2"]);
+    if (engine === "sqlite") database = `sqlite:${join(node.folder, "countersign.db")}`;
+    const read = (name: string) => readFileSync(join(node.folder, name), "utf8");
+    operator = { cert: read("operator.crt"), key: read("operator.key") };
+    // The second begins when the first listens.
+    for (let wait = 0; wait < 100 && workersOf(node).length < 2; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    reader = await enrol();
+  });
+  afterAll(() => nodes?.remove());
+
+  const present = (token: string, key = newKey()) =>
+    node.call("POST", "/v1/certificates", {
+      token,
+      body: makeCsr({ key, subject: `${testSubject}/CN=web` }),
+      headers: { "content-type": "application/pkcs10" },
+    });
+  const enrol = async (): Promise<Holder & { serial: string }> => {
+    const key = newKey();
+    const answer = await present(await nodes.mint(), key);
+    if (answer.status !== 201) throw new Error(answer.text);
+    return { cert: answer.text, key: pemOf(key), serial: serialOf(answer) };
+  };
+
+  test("a token and an Idempotency-Key give one certificate, whichever worker is asked", async () => {
+    const token = await nodes.mint();
+    const key = newKey();
+    const same = await Promise.all(times(50, () => present(token, key)));
+    expect([distinct(same.map(serialOf)), same.filter((one) => one.status === 201).length]).toEqual(
+      [1, 1],
+    );
+    const other = await nodes.mint();
+    const raced = await Promise.all(times(50, () => present(other)));
+    expect(raced.filter((one) => one.status === 201)).toHaveLength(1);
+    expect(raced.filter((one) => one.status === 409)).toHaveLength(49);
+    const held = await enrol();
+    const headers = { "idempotency-key": randomUUID() };
+    const renewed = await Promise.all(
+      times(50, () => node.call("POST", "/v1/certificates/renew", { as: held, headers })),
+    );
+    expect(distinct(renewed.map(serialOf))).toBe(1);
+    expect(renewed.filter((one) => one.status === 201)).toHaveLength(1);
+  });
+
+  test("what one worker revokes each refuses on the next request, and CRL and OCSP's index say so", async () => {
+    const held = await enrol();
+    // Each new connection goes to the next worker in turn.
+    const agents = times(4, () => keptConnection(nodes.root, held));
+    const ask = (agent: (typeof agents)[number]) =>
+      new Promise<number>((resolve, reject) => {
+        const path = "/v1/certificates?limit=1";
+        request({ agent, host: "localhost", port: node.port, path }, (answer) =>
+          answer.resume().on("end", () => resolve(answer.statusCode ?? 0)),
+        )
+          .on("error", reject)
+          .end();
+      });
+    expect(await Promise.all(agents.map(ask))).toEqual([200, 200, 200, 200]);
+    const path = `/v1/certificates/${held.serial}/revoke`;
+    await node.call("POST", path, { as: held, body: { reason: "keyCompromise" } });
+    expect(await Promise.all(agents.map(ask))).toEqual([401, 401, 401, 401]);
+    for (const agent of agents) agent.destroy();
+    const issuer = (await node.call("GET", "/v1/ca")).json.issuers[0].id;
+    const lists = await Promise.all(times(4, () => node.call("GET", `/crl/${issuer}.crl`)));
+    for (const { bytes } of lists) {
+      const list = parseCrl(bytes);
+      if (!list.ok) throw new Error(list.refusal.detail);
+      expect(list.value.entries.map((entry) => entry.serial)).toContain(held.serial);
+    }
+    // Two that were asked at once may have made one each: asked again, all give the newer.
+    const again = await Promise.all(times(4, () => node.call("GET", `/crl/${issuer}.crl`)));
+    expect(distinct(again.map(({ bytes }) => bytes.toString("base64")))).toBe(1);
+  });
+
+  test("a worker that is killed is replaced, and what it had answered is on record", async () => {
+    const before = workersOf(node);
+    expect(before).toHaveLength(2);
+    const received: string[] = [];
+    let done = false;
+    const clients = times(6, async () => {
+      while (!done) {
+        const answer = await present(await nodes.mint()).catch(() => undefined);
+        if (answer?.status === 201) received.push(serialOf(answer));
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.kill(before[1] ?? 0, "SIGKILL");
+    for (let wait = 0; wait < 200; wait++) {
+      const now = workersOf(node);
+      if (now.length === 2 && !now.includes(before[1] ?? 0)) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    done = true;
+    await Promise.all(clients);
+    expect(workersOf(node)).toHaveLength(2);
+    expect(received.length).toBeGreaterThan(5);
+    const found = await Promise.all(
+      received.map((serial) => node.call("GET", `/v1/certificates/${serial}`, { as: reader })),
+    );
+    expect(distinct(found.map((one) => one.status))).toBe(1);
+    expect(found[0]?.status).toBe(200);
+  });
+
+  test("export and metrics speak of all workers", async () => {
+    const listed = await node.call("GET", "/v1/certificates", {
+      as: reader,
+      headers: { accept: "application/x-ndjson" },
+    });
+    const lines = listed.text.trim().split("\n");
+    expect(lines.length).toBeGreaterThan(10);
+    expect(distinct(lines.map((line) => JSON.parse(line).serial))).toBe(lines.length);
+    if (engine === "postgres") return;
+    const { text } = await node.call("GET", "/metrics", { as: operator });
+    const issued =
+      /countersign_requests_total\{method="POST",route="\/v1\/certificates",status="201"\} (\d+)/;
+    const own = lines.filter((line) => JSON.parse(line).via === "token").length;
+    expect(Number(issued.exec(text)?.[1])).toBeGreaterThan(1);
+    expect(Number(issued.exec(text)?.[1])).toBeLessThanOrEqual(own);
+  });
+
+  test("SIGTERM under load ends all of them with 0, and nothing that was handed out is lost", async () => {
+    const received: string[] = [];
+    let stopped = false;
+    const clients = times(6, async () => {
+      while (!stopped) {
+        const answer = await present(await nodes.mint()).catch(() => undefined);
+        if (answer?.status === 201) received.push(serialOf(answer));
+        if (answer === undefined) stopped = true;
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const pids = workersOf(node);
+    expect(await node.end("SIGTERM")).toBe(0);
+    stopped = true;
+    await Promise.all(clients);
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
+    expect(received.length).toBeGreaterThan(5);
+    const store = await openStore(database, { exclusive: false });
+    for (const serial of received) {
+      const { items } = await store.searchCertificates({ serial, now: new Date() });
+      expect(items).toHaveLength(1);
+    }
+    expect(await store.inspect()).toEqual([]);
+    await store.close();
+  });
+});
