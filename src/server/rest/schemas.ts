@@ -219,7 +219,8 @@ export const indexQuery = Type.Object(
     order: Type.Optional(
       Type.String({
         enum: ["issued", "expires"],
-        description: "Newest first, or next to expire first.",
+        description:
+          "Newest issued first, or next to expire first. Without it: by expiry where the query asks about expiry, else by issue.",
       }),
     ),
     limit: Type.Optional(
