@@ -1,75 +1,27 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createHash, X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { initialise, initialiseDefaults } from "../../src/cli/initialise.ts";
-import { readCompiledConfig } from "../../src/cli/options.ts";
 import { decodePem } from "../../src/der/pem.ts";
-import { openTokenKey } from "../../src/server/open-authority.ts";
-import { parseCertificateChain } from "../../src/x509/certificate.ts";
-import { callHttps, freePort, makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { openStore } from "../../src/store/open.ts";
+import { makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { type Node, type Nodes, prepareNodes } from "../helpers/nodes.ts";
+import { startPostgres, type TestPostgres } from "../helpers/postgres.ts";
 
-const ROUNDS = process.env["COUNTERSIGN_TEST_LONG"] === "1" ? 50 : 5;
+const long = process.env["COUNTERSIGN_TEST_LONG"] === "1";
 const CLIENTS = 8;
-const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
-const folder = join(mkdtempSync(join(tmpdir(), "crash-")), "data");
-let port: number;
-let server: ChildProcess | undefined;
 
+let postgres: TestPostgres;
 beforeAll(async () => {
-  port = await freePort();
-  await initialise({ ...initialiseDefaults, folder, port, httpPort: await freePort() });
+  postgres = await startPostgres();
 });
-afterAll(() => {
-  server?.kill("SIGKILL");
-  rmSync(join(folder, ".."), { recursive: true, force: true });
-});
+afterAll(() => postgres?.remove());
 
-async function start(): Promise<ChildProcess> {
-  const child = spawn(
-    process.execPath,
-    [
-      main,
-      "serve",
-      "--data",
-      folder,
-      "--set",
-      "limits.enabled=false",
-      "--set",
-      "listen.httpPort=false",
-    ],
-    {
-      stdio: ["ignore", "pipe", "pipe"],
-    },
-  );
-  let output = "";
-  await new Promise<void>((resolve, reject) => {
-    child.stdout.on("data", (chunk) => {
-      output += chunk;
-      if (output.includes("openssl verify")) resolve();
-    });
-    child.stderr.on("data", (chunk) => {
-      output += chunk;
-    });
-    child.on("exit", () => reject(new Error(`the service ended: ${output}`)));
-  });
-  return child;
-}
-
-/** Issues until the service is gone; gives every certificate that a client has in hands. */
-async function load(
-  mint: () => Promise<string>,
-  root: string,
-  received: string[],
-  until: () => boolean,
-): Promise<void> {
+/** Issues until the service is gone; keeps every certificate that a client has in hands. */
+async function load(node: Node, nodes: Nodes, received: string[], until: () => boolean) {
   while (!until()) {
     try {
-      const answer = await callHttps(`https://localhost:${port}/v1/certificates`, "POST", root, {
-        token: await mint(),
+      const answer = await node.call("POST", "/v1/certificates", {
+        token: await nodes.mint({ cn: "crash" }),
         body: makeCsr({ key: newKey(), subject: `${testSubject}/CN=crash` }),
         headers: { "content-type": "application/pkcs10" },
       });
@@ -80,71 +32,81 @@ async function load(
   }
 }
 
-describe("kill -9 under load (S-29)", () => {
-  test(`${ROUNDS} rounds: what any client received is in the index with the same bytes, and the database opens clean`, async () => {
-    const root = readFileSync(join(folder, "root.crt"), "utf8");
-    const chain = parseCertificateChain(root);
-    if (!chain.ok || !chain.value[0]) throw new Error("no root");
-    const key = await openTokenKey(
-      readCompiledConfig({ data: folder, set: {} }),
-      chain.value[0].sha256,
-    );
-    const mint = async () => {
-      const minted = await key.mint(
-        { profile: "client", commonName: "crash", names: [] },
-        new Date(),
-      );
-      if (!minted.ok) throw new Error(minted.refusal.detail);
-      return minted.value.token;
-    };
+describe.each([
+  { engine: "sqlite", rounds: long ? 50 : 5 },
+  { engine: "postgres", rounds: long ? 50 : 4 },
+] as const)("kill -9 under load on $engine (S-29)", ({ engine, rounds }) => {
+  test("what any client received is on record with the same bytes, nothing is half there, and it serves again", {
+    timeout: 600_000,
+  }, async () => {
+    let database = engine === "sqlite" ? "sqlite:countersign.db" : await postgres.database("crash");
+    const nodes = await prepareNodes(database);
     const received: string[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      server = await start();
+    let node = await nodes.start();
+    for (let round = 0; round < rounds; round++) {
       let killed = false;
       const clients = Array.from({ length: CLIENTS }, () =>
-        load(mint, root, received, () => killed),
+        load(node, nodes, received, () => killed),
       );
       await new Promise((resolve) => setTimeout(resolve, 150 + Math.random() * 500));
-      server.kill("SIGKILL");
-      await new Promise((resolve) => server?.on("exit", resolve));
+      await node.end("SIGKILL");
       killed = true;
       await Promise.all(clients);
+      node = await nodes.restart(node);
     }
-    expect(received.length).toBeGreaterThan(ROUNDS);
+    expect(received.length).toBeGreaterThan(rounds);
 
-    const db = new Database(join(folder, "countersign.db"), { readonly: true });
-    expect(db.pragma("integrity_check", { simple: true })).toBe("ok");
-    const find = db.prepare(
-      "select d.der from certificates c join certificate_der d on d.certificate_id = c.id where c.sha256 = ?",
-    );
+    if (engine === "sqlite") database = `sqlite:${join(node.folder, "countersign.db")}`;
+    const store = await openStore(database, { exclusive: false });
+    // On SQLite this is its integrity check too.
+    expect(await store.inspect()).toEqual([]);
     for (const pem of received) {
       const der = decodePem(pem)[0]?.der ?? new Uint8Array();
-      const row = find.get(createHash("sha256").update(der).digest("hex")) as
-        | { der: Buffer }
-        | undefined;
-      expect(row?.der.equals(der)).toBe(true);
+      const sha256 = createHash("sha256").update(der).digest("hex");
+      const serial = serialIn(der);
+      const found = await store.findPresented(serial, sha256);
+      const kept = (await store.readDer([found?.id ?? 0])).get(found?.id ?? 0);
+      expect(Buffer.compare(kept ?? new Uint8Array(), der)).toBe(0);
     }
-    const half = db
-      .prepare(
-        "select count(*) as n from certificates c left join certificate_der d on d.certificate_id = c.id where d.der is null",
-      )
-      .get() as { n: number };
-    const unspent = db
-      .prepare(
-        "select count(*) as n from certificates c where via = 'token' and not exists (select 1 from credentials k where k.certificate_id = c.id)",
-      )
-      .get() as { n: number };
-    const silent = db
-      .prepare(
-        "select count(*) as n from certificates c where not exists (select 1 from audit a where a.serial = c.serial)",
-      )
-      .get() as { n: number };
-    db.close();
-    expect([half.n, unspent.n, silent.n]).toEqual([0, 0, 0]);
-    server = await start();
-    const ready = await callHttps(`https://localhost:${port}/readyz`, "GET", root);
+    await store.close();
+    const ready = await node.call("GET", "/readyz");
     expect(ready.json.ready).toBe(true);
-    server.kill("SIGTERM");
-    await new Promise((resolve) => server?.on("exit", resolve));
-  }, 300_000);
+    expect(await node.end("SIGTERM")).toBe(0);
+    await nodes.remove();
+  });
 });
+
+describe("a PostgreSQL that ends at once under load", () => {
+  test("loses nothing that a client received, and is used again when it is back", async () => {
+    const database = await postgres.database("fallen");
+    const nodes = await prepareNodes(database);
+    const node = await nodes.start();
+    const received: string[] = [];
+    let done = false;
+    const clients = Array.from({ length: CLIENTS }, () => load(node, nodes, received, () => done));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await postgres.stop();
+    const before = received.length;
+    await postgres.start();
+    for (let wait = 0; wait < 100 && received.length < before + 5; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    done = true;
+    await Promise.all(clients);
+    expect(before).toBeGreaterThan(5);
+    expect(received.length).toBeGreaterThan(before);
+    const store = await openStore(database, { exclusive: false });
+    expect(await store.inspect()).toEqual([]);
+    for (const pem of received) {
+      const der = decodePem(pem)[0]?.der ?? new Uint8Array();
+      const sha256 = createHash("sha256").update(der).digest("hex");
+      expect(await store.findPresented(serialIn(der), sha256)).toBeDefined();
+    }
+    await store.close();
+    await nodes.remove();
+  });
+});
+
+function serialIn(der: Uint8Array): string {
+  return new X509Certificate(der).serialNumber.toLowerCase();
+}

@@ -27,6 +27,8 @@ export interface Nodes {
   readonly root: string;
   mint(terms?: { cn?: string; uses?: number; profile?: string }): Promise<string>;
   start(arguments_?: readonly string[]): Promise<Node>;
+  /** The same node again, in the folder that it left. */
+  restart(node: Node): Promise<Node>;
   remove(): Promise<void>;
 }
 
@@ -55,6 +57,11 @@ export async function prepareNodes(database: string): Promise<Nodes> {
       const folder = join(home, `node-${started.length + 1}`);
       cpSync(first, folder, { recursive: true });
       const node = await startNode(folder, root, database, arguments_);
+      started.push(node);
+      return node;
+    },
+    async restart({ folder }) {
+      const node = await startNode(folder, root, database, []);
       started.push(node);
       return node;
     },
