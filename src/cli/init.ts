@@ -86,6 +86,7 @@ async function runInit(flags: InitFlags): Promise<void> {
   const result = await initialise({
     ...(under && { under }),
     folder: flags.data,
+    overrides: { env: process.env, flags: {} },
     name: flags.name,
     subject: flags.subject,
     keyType: flags.keyType,

@@ -16,6 +16,7 @@ import { renderDefaultConfig } from "../config/default-file.ts";
 import { loadConfig } from "../config/load.ts";
 import { encodePem } from "../der/pem.ts";
 import { openAuthority } from "../server/open-authority.ts";
+import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
 import type { Certificate } from "../x509/certificate.ts";
 import { encodeRequest } from "../x509/csr.ts";
@@ -47,8 +48,16 @@ export interface InitialiseOptions {
   readonly passphraseFile: string | undefined;
   readonly passphrase: string | undefined;
   readonly rootKeyPath: string | undefined;
+  /** What overrides the configuration's file, here as later when it is served. */
+  readonly overrides?: Overrides;
   /** The CA that exists already and signs the issuing certificate, here or elsewhere. */
   readonly under?: { readonly root: Certificate; readonly rootKey: KeyObject | undefined };
+}
+
+/** Environment and `--set`, as `serve` reads them. */
+export interface Overrides {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly flags: Readonly<Record<string, string>>;
 }
 
 export const initialiseDefaults = {
@@ -71,6 +80,7 @@ export const initialiseDefaults = {
  */
 export async function initialise(options: InitialiseOptions): Promise<"created" | "request"> {
   const base = readBaseSubject(options.subject);
+  await requireDatabase(options.overrides);
   if (options.under !== undefined) {
     const begun = await createUnder({
       ...options.under,
@@ -101,9 +111,16 @@ export async function initialise(options: InitialiseOptions): Promise<"created" 
     subject: withCommonName(base, "operator"),
     passphrase: options.passphrase,
     reason: "first start",
+    ...(options.overrides && { overrides: options.overrides }),
   });
   finishCreation(options.folder);
   return "created";
+}
+
+/** A database that is not there is told before any key is made. */
+async function requireDatabase(overrides: Overrides | undefined): Promise<void> {
+  const url = overrides?.flags["database"] ?? overrides?.env["COUNTERSIGN_DATABASE"];
+  if (url?.startsWith("postgres")) await (await openStore(url, { exclusive: false })).close();
 }
 
 /** The names under which this machine is reached, without being told: loopback and the host name. */
@@ -128,10 +145,12 @@ export async function issueOperator(options: {
   readonly subject: DistinguishedName;
   readonly passphrase: string | undefined;
   readonly reason: string;
+  readonly overrides?: Overrides;
   /** Does more with the store before it is closed. */
   readonly also?: (store: Store) => Promise<void>;
 }): Promise<void> {
-  const loaded = loadConfig({ dataDir: options.folder, env: {}, flags: {} });
+  const { env = {}, flags = {} } = options.overrides ?? {};
+  const loaded = loadConfig({ dataDir: options.folder, env, flags });
   if (!loaded.ok) throw failure(loaded.refusal);
   const compiled = compileConfig(loaded.value);
   if (!compiled.ok) throw failure(compiled.refusal);

@@ -69,9 +69,18 @@ export async function main(args: readonly string[]): Promise<number> {
       if (error.message !== "") console.error(error.message);
       return error.exitCode;
     }
-    console.error(`countersign: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`countersign: ${describe(error)}`);
     return exitCodes.failed;
   }
+}
+
+/** One sentence; what the system says of a file in words that name what to do. */
+function describe(error: unknown): string {
+  const { code, path, message } = error as NodeJS.ErrnoException;
+  if ((code === "EACCES" || code === "EPERM") && path !== undefined) {
+    return `${path} cannot be opened by this user (${code}): check that it belongs to this user, and its permissions.`;
+  }
+  return message ?? String(error);
 }
 
 if (import.meta.main) {

@@ -42,7 +42,8 @@ async function runServe(flags: ServeFlags): Promise<void> {
   const found = inspectFolder(flags.data, configFile);
   if (found.state === "partial") throw new CommandFailure(found.detail, exitCodes.configuration);
   if (found.state === "absent") {
-    await initialise({ ...initialiseDefaults, folder: flags.data });
+    const overrides = { env: process.env, flags: flags.set };
+    await initialise({ ...initialiseDefaults, folder: flags.data, overrides });
   }
   const config = readCompiledConfig(flags);
   const created = found.state === "absent";

@@ -82,6 +82,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     exclusive: true,
     store: options.worker?.store,
   });
+  const opened: { close(): unknown }[] = [];
   try {
     const own: OwnCertificateOptions = {
       authority,
@@ -100,6 +101,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       ...{ config, authority, identity, revocation, log: frameworkLog },
       ...(readMetrics && { readMetrics }),
     });
+    opened.push(app);
     await app.ready();
     // The kernel spreads connections over workers; one that dies takes none with it but its own.
     const shared = options.worker ? { reusePort: true } : {};
@@ -111,10 +113,12 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       metricsListener &&
       (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
 
+    if (metrics) opened.push(metrics);
     stapleOcsp(tls, revocation, () => certificate, log);
     const plainListener = config.listeners.http;
     const plain =
       plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
+    if (plain) opened.push(plain);
     if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
 
     const renewOwnCertificate = async (force = true) => {
@@ -154,6 +158,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       },
     };
   } catch (error) {
+    // What listens already would keep the process: a port that is taken is told, and ends it.
+    await Promise.allSettled(opened.map((one) => one.close()));
     await store.close();
     throw error;
   }

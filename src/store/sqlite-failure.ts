@@ -16,7 +16,7 @@ const sentences: readonly (readonly [RegExp, (file: string) => string])[] = [
   [
     /^SQLITE_CANTOPEN/,
     (file) =>
-      `The database ${file} cannot be opened: check that its folder exists and belongs to this user.`,
+      `The database ${file} cannot be opened: check that its folder exists, is writable and belongs to this user.`,
   ],
   [
     /^SQLITE_(CORRUPT|NOTADB)/,

@@ -17,7 +17,7 @@ import { searchAudit, searchCertificates, streamCertificates } from "./search.ts
 import { publishCrl, readCrl } from "./sqlite-crls.ts";
 import { makeSearchable, markExpired, SUBJECTS_AT_ONCE } from "./sqlite-derived.ts";
 import { describeFailure } from "./sqlite-failure.ts";
-import { guard, migrateSqlite, openFile, SCAN_CACHE_KIB } from "./sqlite-open.ts";
+import { guard, migrateSqlite, openFile, requireWhole, SCAN_CACHE_KIB } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
 import { StatusRevisions } from "./status-revisions.ts";
 import {
@@ -80,6 +80,7 @@ export class SqliteStore implements Store {
     return guard(options.file, async () => {
       const db = openFile(options.file);
       const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) });
+      if (options.soleWriter) requireWhole(db);
       if (options.migrate) await migrateSqlite(db);
       return new SqliteStore(db, kysely, options.soleWriter === true);
     });

@@ -1,6 +1,9 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse, stringify } from "yaml";
 import { openStore } from "../../src/store/open.ts";
 import { parseCrl } from "../../src/x509/read-crl.ts";
 import {
@@ -237,5 +240,29 @@ describe("SIGTERM under load", () => {
     expect(node.child.exitCode).toBeNull();
     await Promise.all([ended, node.end("SIGTERM")]);
     expect(node.child.exitCode ?? node.child.signalCode).not.toBe(0);
+  });
+});
+
+describe("SIGHUP", () => {
+  test("takes a changed policy into force, and keeps the old one when the file is wrong", async () => {
+    const node = await nodes.start();
+    const file = join(node.folder, "countersign.yaml");
+    const yaml = parse(readFileSync(file, "utf8"));
+    const hangUp = async (text: string, until: RegExp) => {
+      writeFileSync(file, text);
+      node.child.kill("SIGHUP");
+      for (let wait = 0; wait < 100 && !until.test(node.said()); wait++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(node.said()).toMatch(until);
+    };
+    expect((await present(node, await nodes.mint())).status).toBe(201);
+    yaml.policy.keys.ec = ["P-384"];
+    await hangUp(stringify(yaml), /policy and profiles were reloaded/);
+    const refused = await present(node, await nodes.mint());
+    expect([refused.status, refused.json.violations[0].field]).toEqual([422, expect.any(String)]);
+    await hangUp("policy: [", /reload refused: the old policy stays in force/);
+    expect((await present(node, await nodes.mint())).status).toBe(422);
+    expect(await node.end("SIGTERM")).toBe(0);
   });
 });

@@ -26,7 +26,8 @@ export interface Node {
 export interface Nodes {
   readonly root: string;
   mint(terms?: { cn?: string; uses?: number; profile?: string }): Promise<string>;
-  start(arguments_?: readonly string[]): Promise<Node>;
+  /** In a folder of its own, or in the given one, which must not exist. */
+  start(arguments_?: readonly string[], folder?: string): Promise<Node>;
   /** The same node again, in the folder that it left. */
   restart(node: Node): Promise<Node>;
   remove(): Promise<void>;
@@ -53,8 +54,7 @@ export async function prepareNodes(database: string): Promise<Nodes> {
       if (!minted.ok) throw new Error(minted.refusal.detail);
       return minted.value.token;
     },
-    async start(arguments_ = []) {
-      const folder = join(home, `node-${started.length + 1}`);
+    async start(arguments_ = [], folder = join(home, `node-${started.length + 1}`)) {
       cpSync(first, folder, { recursive: true });
       const node = await startNode(folder, root, database, arguments_);
       started.push(node);
