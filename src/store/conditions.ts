@@ -69,8 +69,9 @@ export function nameConditions(san: string): Condition[] {
 }
 
 /** The same of the list of names within the row, for walking rows that mostly match. */
-export function namesWithin(san: string): Condition {
-  const within = (text: string): Condition => sql`instr(c.subject_alt_names, ${text}) > 0`;
+export function namesWithin(san: string, engine: Engine): Condition {
+  const find = sql.raw(engine === "sqlite" ? "instr" : "strpos");
+  const within = (text: string): Condition => sql`${find}(c.subject_alt_names, ${text}) > 0`;
   if (san.startsWith(".")) return within(quoted(san.toLowerCase()).slice(1));
   const kinds = kindOf(san) === undefined ? nameKinds.map((kind) => `${kind}:`) : [""];
   const whole = kinds.flatMap((kind) => spellingsOf(san).map((one) => quoted(kind + one)));

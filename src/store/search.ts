@@ -5,25 +5,17 @@
 
 import { createHash } from "node:crypto";
 import { type Kysely, type SqlBool, sql } from "kysely";
-import {
-  type Condition,
-  columnConditions,
-  type Engine,
-  nameConditions,
-  orderOf,
-  subjectPattern,
-} from "./conditions.ts";
+import { type Condition, type Engine, orderOf } from "./conditions.ts";
+import { type Plan, planFor } from "./plan.ts";
 import {
   type AuditRow,
   type CertificateRow,
-  certificateFrom,
   certificateSelect,
   fromPacked,
   packedSelect,
   toAuditEntry,
   toCertificate,
 } from "./rows.ts";
-import { type Plan, planFor } from "./sqlite-plan.ts";
 import {
   type AuditEntry,
   type AuditQuery,
@@ -49,7 +41,7 @@ export async function searchCertificates(
   const { cursor, limit = DEFAULT_LIMIT, now: _now, ...filters } = query;
   const scope = scopeOf({ ...filters, order: orderOf(query) });
   const after = cursor === undefined ? undefined : readCursor(cursor, scope);
-  const plan = await planOf(db, engine, query);
+  const plan = await planFor(db, engine, query);
   const found = await certificatePage(db, engine, query, plan, after, limit + 1);
   const items = found.slice(0, limit);
   const last = items.at(-1);
@@ -65,7 +57,7 @@ export async function* streamCertificates(
   engine: Engine,
   query: CertificateQuery,
 ): AsyncIterable<readonly StoredCertificate[]> {
-  const plan = await planOf(db, engine, query);
+  const plan = await planFor(db, engine, query);
   let after: Key | undefined;
   for (;;) {
     const page = await certificatePage(db, engine, query, plan, after, STREAM_PAGE);
@@ -99,27 +91,6 @@ export async function searchAudit(
     next:
       rows.length > limit && last ? writeCursor([last.at.getTime(), last.id], scope) : undefined,
   };
-}
-
-/** SQLite is told its way; PostgreSQL finds it by its statistics. */
-function planOf(
-  db: Kysely<unknown>,
-  engine: Engine,
-  query: CertificateQuery,
-): Plan | Promise<Plan> {
-  if (engine === "sqlite") return planFor(db, query);
-  const { san, subject } = query;
-  const conditions = Object.values(columnConditions).flatMap((conditionsFor) =>
-    conditionsFor(query),
-  );
-  if (san !== undefined) {
-    const named = sql.join(nameConditions(san), sql` and `);
-    conditions.push(sql`c.id in (select certificate_id from certificate_names where ${named})`);
-  }
-  if (subject !== undefined) {
-    conditions.push(sql`lower(c.subject collate "und-x-icu") like ${subjectPattern(subject)}`);
-  }
-  return { from: sql.raw(certificateFrom), conditions };
 }
 
 async function certificatePage(

@@ -4,8 +4,8 @@ import { statSync } from "node:fs";
 import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { migrate } from "./migrate.ts";
+import { holdsText } from "./plan.ts";
 import { describeFailure } from "./sqlite-failure.ts";
-import { holdsText } from "./sqlite-plan.ts";
 import { StoreUnavailable } from "./store.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;

@@ -296,6 +296,7 @@ describe("the way to a page", () => {
     // index could serve.
     await pool.query("set enable_seqscan = off");
     for (const { sql, parameters } of statements) {
+      if (sql.startsWith("explain")) continue;
       const { rows: plan } = await pool.query<{ "QUERY PLAN": string }>(
         `explain ${sql}`,
         parameters as unknown[],

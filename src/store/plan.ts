@@ -1,19 +1,22 @@
 /**
- * How SQLite finds a page. It keeps no statistics that would tell a rare value from one that every
- * row has, so the rows are counted first, up to a limit: few are fetched and sorted; of many, a page
- * is soon full when rows are walked in the order that is asked for. Both ends cost the same at any
- * size of the index.
+ * How a page is found. SQLite keeps no statistics that would tell a rare value from one that every
+ * row has, and PostgreSQL does not trust its own with a LIMIT (measured: two seconds for a suffix of
+ * all names), so the rows are counted first, up to a limit: few are fetched and sorted; of many, a
+ * page is soon full when rows are walked in the order that is asked for. Both ends cost the same at
+ * any size of the index.
  */
 
 import { type Kysely, type RawBuilder, type SqlBool, sql } from "kysely";
 import {
   type Condition,
   columnConditions,
+  type Engine,
   foldCase,
   nameConditions,
   namesWithin,
   orderOf,
   stateOf,
+  subjectPattern,
   subjectPhrase,
 } from "./conditions.ts";
 import type { CertificateQuery } from "./store.ts";
@@ -28,6 +31,8 @@ export interface Plan {
 interface Filter {
   /** Ids of the rows that match, from an index. */
   readonly ids: RawBuilder<unknown>;
+  /** An index of PostgreSQL that finds all matches before it gives the first: ask its statistics. */
+  readonly counted?: "by estimate";
   /** The same as a condition on a row that is read anyway. */
   readonly onRow: readonly Condition[];
 }
@@ -41,19 +46,27 @@ const FEW = 2000;
 const revocation = sql`left join revocations r on r.certificate_id = c.id`;
 
 /** Chooses the way to the rows of a query. */
-export async function planFor(db: Kysely<unknown>, query: CertificateQuery): Promise<Plan> {
-  const filters = filtersOf(query);
+export async function planFor(
+  db: Kysely<unknown>,
+  engine: Engine,
+  query: CertificateQuery,
+): Promise<Plan> {
+  const filters = filtersOf(query, engine);
   const always = alwaysOf(query);
   for (const filter of filters) {
-    if ((await countUpTo(db, filter.ids, FEW + 1)) > FEW) continue;
+    const count = filter.counted ? await estimate(db, filter.ids) : await countUpTo(db, filter.ids);
+    if (count > FEW) continue;
     const others = filters.filter((one) => one !== filter).flatMap((one) => one.onRow);
     return {
-      from: sql`(${filter.ids}) f cross join certificates c on c.id = f.id ${revocation}`,
+      from: sql`(${filter.ids}) f ${sql.raw(engine === "sqlite" ? "cross join" : "join")} certificates c on c.id = f.id ${revocation}`,
       conditions: [...others, ...always],
     };
   }
   return {
-    from: sql`certificates c indexed by ${sql.raw(orderedIndex(query))} ${revocation}`,
+    from:
+      engine === "sqlite"
+        ? sql`certificates c indexed by ${sql.raw(orderedIndex(query))} ${revocation}`
+        : sql`certificates c ${revocation}`,
     conditions: [...filters.flatMap((one) => one.onRow), ...always],
   };
 }
@@ -76,7 +89,7 @@ function orderedIndex(query: CertificateQuery): string {
 }
 
 /** Those that may be rare, the rarest first; the walked index serves the rest. */
-function filtersOf(query: CertificateQuery): Filter[] {
+function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
   const filters: Filter[] = [];
   const byColumns = (conditions: Condition[]) => {
     if (conditions.length === 0) return;
@@ -89,22 +102,31 @@ function filtersOf(query: CertificateQuery): Filter[] {
   if (san !== undefined) {
     filters.push({
       ids: sql`select distinct certificate_id as id from certificate_names where ${all(nameConditions(san))}`,
-      onRow: [namesWithin(san)],
+      onRow: [namesWithin(san, engine)],
     });
   }
-  if (subject !== undefined) {
-    const phrase = subjectPhrase(subject);
-    filters.push({
-      ids: sql`select rowid as id from subject_search where subject_search match ${phrase}`,
-      onRow: [sql`holds_text(c.subject, ${foldCase(subject)})`],
-    });
-  }
+  if (subject !== undefined) filters.push(subjectFilter(subject, engine));
   byColumns(columnConditions.requestedBy(query));
   const byExpiry = orderOf(query) === "expires";
   // In the order of issue, the index of a profile has its rows one after another.
   if (byExpiry) byColumns(columnConditions.profile(query));
   byColumns(byExpiry ? columnConditions.issued(query) : columnConditions.expires(query));
   return filters;
+}
+
+function subjectFilter(subject: string, engine: Engine): Filter {
+  if (engine === "sqlite") {
+    return {
+      ids: sql`select rowid as id from subject_search where subject_search match ${subjectPhrase(subject)}`,
+      onRow: [sql`holds_text(c.subject, ${foldCase(subject)})`],
+    };
+  }
+  const folded = sql`lower(c.subject collate "und-x-icu")`;
+  return {
+    ids: sql`select c.id from certificates c where ${folded} like ${subjectPattern(subject)}`,
+    onRow: [sql`strpos(${folded}, ${foldCase(subject)}) > 0`],
+    counted: "by estimate",
+  };
 }
 
 /** What the walked index bounds, or what is looked at in each row. */
@@ -118,15 +140,19 @@ function alwaysOf(query: CertificateQuery): Condition[] {
   ];
 }
 
-async function countUpTo(
-  db: Kysely<unknown>,
-  ids: RawBuilder<unknown>,
-  limit: number,
-): Promise<number> {
+/** How many there are, counted no further than it matters. */
+async function countUpTo(db: Kysely<unknown>, ids: RawBuilder<unknown>): Promise<number> {
   const { rows } = await sql<{
     n: number;
-  }>`select count(*) as n from (select 1 from (${ids}) limit ${limit})`.execute(db);
-  return rows[0]?.n ?? 0;
+  }>`select count(*) as n from (select 1 from (${ids}) ids limit ${FEW + 1}) counted`.execute(db);
+  return Number(rows[0]?.n ?? 0);
+}
+
+/** How many PostgreSQL expects. */
+async function estimate(db: Kysely<unknown>, ids: RawBuilder<unknown>): Promise<number> {
+  type Explained = { "QUERY PLAN": [{ Plan: { "Plan Rows": number } }] };
+  const { rows } = await sql<Explained>`explain (format json) ${ids}`.execute(db);
+  return rows[0]?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0;
 }
 
 function all(conditions: readonly Condition[]): RawBuilder<SqlBool> {
