@@ -122,7 +122,8 @@ async function isGood(certificate: Certificate, options: OwnCertificateOptions):
 }
 
 function replaceFile(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.new`;
+  // Nodes may share the folder and start at once; in containers each of them is process 1.
+  const temporary = `${path}.${randomUUID()}.new`;
   const file = openSync(temporary, "w", 0o600);
   try {
     writeSync(file, text);
