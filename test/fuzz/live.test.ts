@@ -83,7 +83,8 @@ describe("a stream of hostile bodies against the live listener (S-16)", () => {
       ),
     ).toEqual([]);
     expect(statuses.get(400)).toBeGreaterThan(sent / 3);
-    expect(process.memoryUsage().rss - heapAfterWarmUp).toBeLessThan(150 * 2 ** 20);
+    // Of client and service together: the new space of Node is 96 MB, the cache of SQLite 64.
+    expect(process.memoryUsage().rss - heapAfterWarmUp).toBeLessThan(300 * 2 ** 20);
     expect((await authority.call("GET", "/readyz")).json.ready).toBe(true);
   }, 120_000);
 
