@@ -55,6 +55,8 @@ async function runServe(flags: ServeFlags): Promise<void> {
 
 /** One of several: the store is at the other end of the channel, unless each can have its own. */
 async function serveAsWorker(flags: ServeFlags, role: Role): Promise<void> {
+  // Asked for metrics while it starts, it has none yet; unheard, the question would wait for it.
+  new AggregatorRegistry();
   const config = readCompiledConfig(flags);
   const channel = channelToPrimary();
   const service = await startService({
@@ -67,7 +69,6 @@ async function serveAsWorker(flags: ServeFlags, role: Role): Promise<void> {
     },
   });
   AggregatorRegistry.setRegistries(service.app.metricsRegistry);
-  new AggregatorRegistry();
   if (role !== "other") printWelcome(flags, service, role === "first-of-new");
   sayReady(channel);
   await untilStopped(flags, service);
