@@ -1,10 +1,12 @@
 import { NewerSchema } from "./migrate.ts";
 import { InvalidCursor, StoreUnavailable } from "./store.ts";
 
+const noRoom = /^SQLITE_FULL|^SQLITE_IOERR_WRITE|^SQLITE_IOERR_FSYNC/;
+
 /** One sentence for people per failure of SQLite; its own error stays in `cause` for the log. */
 const sentences: readonly (readonly [RegExp, (file: string) => string])[] = [
   [
-    /^SQLITE_FULL|^SQLITE_IOERR_WRITE|^SQLITE_IOERR_FSYNC/,
+    noRoom,
     (file) =>
       `There is no room left for the database ${file}: nothing was written. Make room; it recovers by itself.`,
   ],
@@ -24,6 +26,12 @@ const sentences: readonly (readonly [RegExp, (file: string) => string])[] = [
   ],
   [/^SQLITE_BUSY/, (file) => `The database ${file} is locked by another process.`],
 ];
+
+/** Whether SQLite had no room to write. */
+export function isOutOfRoom(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && noRoom.test(code);
+}
 
 /** Turns an engine's error into StoreUnavailable; what is not the engine's stays as it is. */
 export function describeFailure(error: unknown, file: string): unknown {

@@ -16,7 +16,7 @@ import {
 import { searchAudit, searchCertificates, streamCertificates } from "./search.ts";
 import { publishCrl, readCrl } from "./sqlite-crls.ts";
 import { makeSearchable, markExpired, SUBJECTS_AT_ONCE } from "./sqlite-derived.ts";
-import { describeFailure } from "./sqlite-failure.ts";
+import { describeFailure, isOutOfRoom } from "./sqlite-failure.ts";
 import { guard, migrateSqlite, openFile, requireWhole, SCAN_CACHE_KIB } from "./sqlite-open.ts";
 import { type HotStatements, prepareHot } from "./sqlite-statements.ts";
 import { StatusRevisions } from "./status-revisions.ts";
@@ -52,6 +52,9 @@ export interface SqliteOptions {
 /** Some 1 kB each. */
 const MOST_PRESENTED = 4096;
 
+/** More than an issuance with its share of indexes needs. */
+const ROOM_TO_ISSUE = 256 * 1024;
+
 export class SqliteStore implements Store {
   readonly engine = "sqlite";
   readonly #db: Database.Database;
@@ -63,6 +66,8 @@ export class SqliteStore implements Store {
    * that it is there and how it stands is read each time.
    */
   readonly #presented = new Kept<StoredCertificate>(MOST_PRESENTED);
+  /** Set when a write found no room, until the probe finds enough of it. */
+  #outOfRoom = false;
   /** Rows since the last one whose subject can be searched. */
   #unsearched = 0;
   readonly #statusRevisions: StatusRevisions | undefined;
@@ -252,9 +257,12 @@ export class SqliteStore implements Store {
 
   async probe(): Promise<void> {
     const stamp = String(Date.now());
+    // What is small may still fit where an issuance did not.
+    if (this.#outOfRoom) await this.putFact("probe", stamp.padEnd(ROOM_TO_ISSUE, " "));
     await this.putFact("probe", stamp);
     if ((await this.getFact("probe")) === undefined)
       throw new StoreUnavailable("the store does not keep what it is given");
+    this.#outOfRoom = false;
   }
 
   async close(): Promise<void> {
@@ -304,6 +312,7 @@ export class SqliteStore implements Store {
       }
       return batch.map((work) => this.#commitAlone(work));
     } catch (error) {
+      this.#outOfRoom ||= isOutOfRoom(error);
       throw describeFailure(error, this.#db.name);
     }
   }

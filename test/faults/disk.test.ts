@@ -74,6 +74,8 @@ describe.skipIf(needsRoot)("a disk that is full (S-29; needs root to mount a sma
     expect(full?.json.detail).toMatch(/no room left[\s\S]*nothing was written|Nothing was issued/i);
     expect(full?.text).not.toMatch(/SQLITE|\n\s+at |BEGIN CERTIFICATE/);
     expect((await node.call("GET", "/healthz")).status).toBe(200);
+    const ready = await node.call("GET", "/readyz");
+    expect([ready.status, ready.json.ready]).toEqual([503, false]);
     expect(node.said()).toMatch(/no room left/);
 
     unlinkSync(ballast);
