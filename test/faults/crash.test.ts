@@ -77,7 +77,9 @@ describe.each([
 });
 
 describe("a PostgreSQL that ends at once under load", () => {
-  test("loses nothing that a client received, and is used again when it is back", async () => {
+  test("loses nothing that a client received, and is used again when it is back", {
+    timeout: 90_000,
+  }, async () => {
     const database = await postgres.database("fallen");
     const nodes = await prepareNodes(database);
     const node = await nodes.start();
@@ -88,7 +90,7 @@ describe("a PostgreSQL that ends at once under load", () => {
     await postgres.stop();
     const before = received.length;
     await postgres.start();
-    for (let wait = 0; wait < 100 && received.length < before + 5; wait++) {
+    for (let wait = 0; wait < 600 && received.length < before + 5; wait++) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     done = true;
