@@ -34,7 +34,7 @@ export function registerBackup(program: Command): void {
 }
 
 async function runBackup(file: string, flags: BackupFlags): Promise<void> {
-  if (flags.withKeys !== (flags.passphraseFile !== undefined || undefined)) {
+  if ((flags.withKeys === true) !== (flags.passphraseFile !== undefined)) {
     throw new CommandFailure(
       "Keys go into a backup only encrypted: give --with-keys and --passphrase-file together.",
     );
@@ -44,14 +44,21 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
   const keys = [issuer.key, config.tokenKey, "operator.key"].filter(
     (path) => !path.startsWith("pkcs11:"),
   );
+  const open = [
+    config.rootCertificate,
+    issuer.certificate,
+    issuer.chain,
+    "operator.crt",
+    rootCrlFile,
+  ];
   const files: BackupFile[] = [
-    ...[configFile, config.rootCertificate, issuer.certificate, issuer.chain, "operator.crt"],
-    ...[rootCrlFile],
-  ].map((path) => ({ path, secret: false }));
+    ...[configFile, ...open].map((path) => ({ path, secret: false })),
+    ...keys.map((path) => ({ path, secret: true })),
+  ];
   const report = await makeBackup({
     folder: config.dataDir,
     database: config.database.reveal(),
-    files: [...files, ...keys.map((path) => ({ path, secret: true }))],
+    files,
     folderPassphrase: issuer.passphrase?.reveal(),
     keysPassphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
     target: file,

@@ -2,6 +2,7 @@
 
 import { Kysely, PostgresDialect } from "kysely";
 import type pg from "pg";
+import { CLOCK_SLACK_MS, EXPIRED_AT_ONCE, expiredFact } from "./expiry.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { inspectRows } from "./inspect.ts";
 import { publishCrl, readCrl } from "./postgres-crls.ts";
@@ -50,10 +51,6 @@ export interface PostgresOptions {
 
 /** Revocations are made one after another, so that nobody sees event 8 before event 7 exists. */
 const REVOCATIONS = "revocations";
-const EXPIRED_AT_ONCE = 1000;
-/** Another node's clock may have been behind ours when it recorded a certificate as live. */
-const CLOCK_SLACK_MS = 600_000;
-const expiredFact = "index:expired-until";
 
 export class PostgresStore implements Store {
   readonly engine = "postgres";
@@ -153,13 +150,13 @@ export class PostgresStore implements Store {
 
   searchCertificates(query: CertificateQuery) {
     return this.#read(async () => {
-      if (query.status === "expired") await this.catchUp(query.now);
+      if (query.status === "expired") await this.#markExpired(query.now);
       return searchCertificates(this.#kysely, this.engine, query);
     });
   }
   async *streamCertificates(query: CertificateQuery) {
     try {
-      if (query.status === "expired") await this.catchUp(query.now);
+      if (query.status === "expired") await this.#markExpired(query.now);
       yield* streamCertificates(this.#kysely, this.engine, query);
     } catch (error) {
       throw describePostgresFailure(error);
@@ -227,7 +224,7 @@ export class PostgresStore implements Store {
   }
 
   /** Certificates that ended since the last time become `expired`, some at a time. */
-  async catchUp(now: Date): Promise<void> {
+  async #markExpired(now: Date): Promise<void> {
     const until = now.getTime();
     const mark = async (client: pg.PoolClient) => {
       const { rows } = await client.query<{ value: string }>(hot.getFact([expiredFact]));

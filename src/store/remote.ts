@@ -45,7 +45,6 @@ const methods = [
   "findOldestFreshCrl",
   "getFact",
   "putFact",
-  "catchUp",
   "inspect",
   "probe",
 ] as const satisfies readonly (keyof Store)[];

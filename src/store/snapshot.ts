@@ -3,7 +3,9 @@
  * instant while the service goes on writing. It goes back into either engine.
  */
 
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import type pg from "pg";
@@ -147,8 +149,16 @@ export async function restoreSnapshot(
     });
     return;
   }
-  await migrateFile(file);
-  await fillPostgres(file, url, changes);
+  // Brought forward in a copy: a restore leaves the backup as it is.
+  const folder = mkdtempSync(join(tmpdir(), "countersign-restore-"));
+  try {
+    const copy = join(folder, "snapshot.db");
+    copyFileSync(file, copy);
+    await migrateFile(copy);
+    await fillPostgres(copy, url, changes);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** Also when the clock of the machine that restores is behind. */

@@ -1,15 +1,12 @@
 /** What SQLite derives from rows that are there: brought up to date in batches, inside a transaction. */
 
 import { foldCase } from "./conditions.ts";
+import { CLOCK_SLACK_MS, EXPIRED_AT_ONCE, expiredFact } from "./expiry.ts";
 import type { HotStatements } from "./sqlite-statements.ts";
 
 /** Subjects that are put into the search together: a commit of FTS5 costs much more than a row of it. */
 export const SUBJECTS_AT_ONCE = 256;
-const EXPIRED_AT_ONCE = 1000;
-/** Another clock may have been behind ours when a certificate was recorded as live. */
-const CLOCK_SLACK_MS = 600_000;
 const subjectsFact = "index:subjects";
-const expiredFact = "index:expired-until";
 
 /** Certificates that ended since the last time become `expired`; whether there may be more. */
 export function markExpired(hot: HotStatements, now: Date): boolean {

@@ -242,11 +242,6 @@ export class SqliteStore implements Store {
     await this.#write(() => this.#hot.putFact.run(key, value));
   }
 
-  async catchUp(now: Date): Promise<void> {
-    await this.#markExpired(now);
-    await this.#makeSearchable();
-  }
-
   inspect(): Promise<readonly string[]> {
     return this.#read(async () => {
       const found = this.#db.pragma("integrity_check", { simple: true });

@@ -158,7 +158,7 @@ export interface FoundCrl extends Omit<StoredCrl, "der"> {
 
 export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
 
-/** What is kept of it: `live` becomes `expired` some time after notAfter, when `catchUp` is called. */
+/** What is kept of it: `live` becomes `expired` some time after notAfter, when it is asked for. */
 export type CertificateState = "live" | "expired" | "revoked" | "hold";
 
 /** Filters of the index; all given ones must hold. */
@@ -273,12 +273,6 @@ export interface Store {
   /** Small named facts (schema mark, restore mark, issuer on record). */
   getFact(key: string): Promise<string | undefined>;
   putFact(key: string, value: string): Promise<void>;
-
-  /**
-   * Brings what is derived up to date: which certificates have expired by `now`, and what the search
-   * in subjects knows. Searches that need it do it by themselves; done before, they wait less.
-   */
-  catchUp(now: Date): Promise<void>;
 
   /**
    * What is inconsistent in the store itself, one sentence each; nothing when it is whole. Reads

@@ -3,17 +3,18 @@ import { readFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openStore } from "../../src/store/open.ts";
 import { parseCrl } from "../../src/x509/read-crl.ts";
+import { type Holder, makeCsr, newKey, pemOf, testSubject } from "../helpers/authority.ts";
 import {
-  type Answer,
-  type Holder,
-  makeCsr,
-  newKey,
-  pemOf,
-  testSubject,
-} from "../helpers/authority.ts";
-import { keptConnection, type Node, type Nodes, prepareNodes } from "../helpers/nodes.ts";
+  distinct,
+  expectOnRecord,
+  keptConnection,
+  type Node,
+  type Nodes,
+  prepareNodes,
+  serialOf,
+  times,
+} from "../helpers/nodes.ts";
 import { startPostgres, type TestPostgres } from "../helpers/postgres.ts";
 
 let postgres: TestPostgres;
@@ -21,11 +22,6 @@ beforeAll(async () => {
   postgres = await startPostgres();
 });
 afterAll(() => postgres?.remove());
-
-const times = <T>(count: number, make: (at: number) => T) =>
-  Array.from({ length: count }, (_, at) => make(at));
-const distinct = (values: readonly unknown[]) => new Set(values).size;
-const serialOf = (answer: Answer) => String(answer.headers.location).split("/").at(-1) ?? "";
 
 /** Processes that a process has started. */
 function workersOf({ child }: Node): number[] {
@@ -183,12 +179,6 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     await Promise.all(clients);
     for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow();
     expect(received.length).toBeGreaterThan(5);
-    const store = await openStore(database, { exclusive: false });
-    for (const serial of received) {
-      const { items } = await store.searchCertificates({ serial, now: new Date() });
-      expect(items).toHaveLength(1);
-    }
-    expect(await store.inspect()).toEqual([]);
-    await store.close();
+    await expectOnRecord(database, received);
   });
 });

@@ -5,9 +5,11 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { initialise, initialiseDefaults } from "../../src/cli/initialise.ts";
 import { readCompiledConfig } from "../../src/cli/options.ts";
 import { openTokenKey } from "../../src/server/open-authority.ts";
+import { openStore } from "../../src/store/open.ts";
 import { parseCertificateChain } from "../../src/x509/certificate.ts";
 import { type Answer, type CallOptions, callHttps, freePort, type Holder } from "./authority.ts";
 import { repository } from "./processes.ts";
@@ -120,4 +122,22 @@ async function startNode(
 /** A connection that is kept open, for a holder of a certificate. */
 export function keptConnection(root: string, { cert, key }: Holder): Agent {
   return new Agent({ keepAlive: true, maxSockets: 1, ca: root, cert, key });
+}
+
+export const distinct = (values: readonly unknown[]): number => new Set(values).size;
+export const times = <T>(count: number, make: (at: number) => T): T[] =>
+  Array.from({ length: count }, (_, at) => make(at));
+/** The serial of the certificate that an issuance answered with. */
+export const serialOf = (answer: Answer): string =>
+  String(answer.headers.location).split("/").at(-1) ?? "";
+
+/** What was handed out is on record, once each, and everything on record belongs together. */
+export async function expectOnRecord(database: string, serials: readonly string[]): Promise<void> {
+  const store = await openStore(database, { exclusive: false });
+  for (const serial of serials) {
+    const { items } = await store.searchCertificates({ serial, now: new Date() });
+    expect(items.map((one) => one.serial)).toEqual([serial]);
+  }
+  expect(await store.inspect()).toEqual([]);
+  await store.close();
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -83,10 +83,12 @@ describe.each([
       spends: [],
     });
     await verifySnapshot(file);
+    const bytes = readFileSync(file);
 
     const target = await place(to, `${name}_to`);
     const hour = 3_600_000;
     await restoreSnapshot(file, target, { takenAt: now, now: new Date(now.getTime() + hour) });
+    expect(readFileSync(file).equals(bytes)).toBe(true);
     const restored = await openStore(target, { exclusive: false });
     expect(await all(restored)).toEqual(
       (await all(original)).filter((row) => row.serial !== "ff02"),
