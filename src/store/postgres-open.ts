@@ -17,7 +17,6 @@ const MIGRATION_LOCK = 7_236_019;
 export async function migratePostgres(url: string): Promise<readonly string[]> {
   // No limit per query here: building an index over many rows takes its time.
   const pool = makePool(url, 1, 0);
-  pool.on("error", () => {});
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
   try {
     return await kysely.transaction().execute(async (db) => {
@@ -31,13 +30,18 @@ export async function migratePostgres(url: string): Promise<readonly string[]> {
   }
 }
 
-/** The connections that the store works with. */
-export function openPool(url: string): pg.Pool {
-  return makePool(url, LARGEST_POOL, QUERY_TIMEOUT_MS);
+/** The connections that the store works with; `onBroken` hears of each that breaks while idle. */
+export function openPool(url: string, onBroken?: (error: Error) => void): pg.Pool {
+  return makePool(url, LARGEST_POOL, QUERY_TIMEOUT_MS, onBroken);
 }
 
-function makePool(url: string, max: number, queryTimeout: number): pg.Pool {
-  return new pg.Pool({
+function makePool(
+  url: string,
+  max: number,
+  queryTimeout: number,
+  onBroken: (error: Error) => void = () => {},
+): pg.Pool {
+  const pool = new pg.Pool({
     connectionString: url,
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -50,6 +54,10 @@ function makePool(url: string, max: number, queryTimeout: number): pg.Pool {
           : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   });
+  // Unheard, a connection that breaks would end the process. Of one in use its next statement tells.
+  pool.on("error", onBroken);
+  pool.on("connect", (client) => client.on("error", () => {}));
+  return pool;
 }
 
 /** A server told not to wait for its disk would lose certificates that were handed out. */

@@ -67,9 +67,7 @@ export class PostgresStore implements Store {
   /** Connects and brings the schema forward. Throws StoreUnavailable or NewerSchema in one sentence. */
   static async open(options: PostgresOptions): Promise<PostgresStore> {
     await migratePostgres(options.url);
-    const pool = openPool(options.url);
-    // An idle connection that breaks is replaced by the next use; unheard, it would end the process.
-    pool.on("error", (error) =>
+    const pool = openPool(options.url, (error) =>
       options.log?.("a connection to the database broke", { reason: error.message }),
     );
     try {

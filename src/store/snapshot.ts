@@ -10,6 +10,7 @@ import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import type pg from "pg";
 import { migrate } from "./migrate.ts";
+import { describePostgresFailure } from "./postgres-failure.ts";
 import { migratePostgres, openPool } from "./postgres-open.ts";
 import { guard, migrateFile } from "./sqlite-open.ts";
 import { StoreUnavailable } from "./store.ts";
@@ -22,7 +23,7 @@ const ownOfEngine = /^(sqlite_|schema_migrations$|subject_search)/;
 export async function takeSnapshot(url: string, file: string): Promise<void> {
   // Made with its mode before there is anything to read in it.
   writeFileSync(file, "", { mode: 0o600, flag: "wx" });
-  if (!url.startsWith("sqlite:")) return snapshotOfPostgres(url, file);
+  if (!url.startsWith("sqlite:")) return guardBoth(file, () => snapshotOfPostgres(url, file));
   await guard(file, async () => {
     const db = new Database(url.slice("sqlite:".length), { readonly: true, fileMustExist: true });
     try {
@@ -155,7 +156,7 @@ export async function restoreSnapshot(
     const copy = join(folder, "snapshot.db");
     copyFileSync(file, copy);
     await migrateFile(copy);
-    await fillPostgres(copy, url, changes);
+    await guardBoth(copy, () => fillPostgres(copy, url, changes));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -164,6 +165,15 @@ export async function restoreSnapshot(
 /** Also when the clock of the machine that restores is behind. */
 const SHORTEST_LEAP = 1_000_000;
 
+/** What a file of SQLite or PostgreSQL throws becomes StoreUnavailable in one sentence. */
+async function guardBoth(file: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await guard(file, work);
+  } catch (error) {
+    throw describePostgresFailure(error);
+  }
+}
+
 async function snapshotOfPostgres(url: string, file: string): Promise<void> {
   const db = new Database(file);
   const pool = openPool(url);
@@ -171,10 +181,13 @@ async function snapshotOfPostgres(url: string, file: string): Promise<void> {
     db.pragma("synchronous = OFF");
     await migrate(new Kysely({ dialect: new SqliteDialect({ database: db }) }), "sqlite");
     const client = await pool.connect();
-    await client.query("begin isolation level repeatable read read only");
-    for (const table of tablesOf(db)) await copyFromPostgres(client, db, table);
-    await client.query("commit");
-    client.release();
+    try {
+      await client.query("begin isolation level repeatable read read only");
+      for (const table of tablesOf(db)) await copyFromPostgres(client, db, table);
+    } finally {
+      // The pool ends only when it has every connection back; nothing was written on this one.
+      client.release(true);
+    }
     db.pragma("synchronous = FULL");
     // The search in subjects is filled from the beginning when it is restored.
     db.prepare("delete from facts where key = 'index:subjects'").run();

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seed, seededCertificate } from "../../../bench/seed.ts";
 import { openStore } from "../../../src/store/open.ts";
@@ -114,4 +115,16 @@ describe.each([
       );
     }
   });
+});
+
+test("a snapshot of a PostgreSQL that lacks a table fails in one sentence, and at once", async () => {
+  const url = await postgres.database("lacking");
+  await (await openStore(url, { exclusive: false })).close();
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("alter table credentials rename to gone");
+  await client.end();
+  await expect(takeSnapshot(url, join(folder, "lacking.snapshot"))).rejects.toBeInstanceOf(
+    StoreUnavailable,
+  );
 });

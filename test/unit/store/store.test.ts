@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
+import { openPool } from "../../../src/store/postgres-open.ts";
 import {
   type NewAuditEntry,
   type NewIssuance,
@@ -214,6 +215,20 @@ describe("two nodes on one PostgreSQL", () => {
     expect((await store.recordIssuance(issuance("g.example.test"))).result).toBe("recorded");
     await store.close();
   });
+});
+
+test("a connection that PostgreSQL ends between two statements fails the next one, not the process", async () => {
+  const url = await postgres.database("between");
+  const pool = openPool(url);
+  const client = await pool.connect();
+  await client.query("begin");
+  const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+  const ended = new Promise((resolve) => client.once("end", resolve));
+  await pool.query("select pg_terminate_backend($1)", [rows[0]?.pid]);
+  await ended;
+  await expect(client.query("commit")).rejects.toThrow(/connection/i);
+  client.release(true);
+  await pool.end();
 });
 
 async function recorded(store: Store, name: string) {
