@@ -28,7 +28,7 @@ export function seededCertificate(at: number, count: number, now: number): Seede
   const service = (at * 7919) % Math.max(1, Math.floor(count / 12));
   const serial = hash(`serial ${at}`).slice(0, 34);
   const host = `service-${service}.team-${Math.floor(service / 16)}.example.test`;
-  const profile = at % 10_000 === 0 ? "operator" : at % 5 === 0 ? "server" : "peer";
+  const profile = at % 150 === 0 ? "operator" : at % 5 === 0 ? "server" : "peer";
   const renewed = at % 12 !== 0;
   return {
     certificate: {
@@ -54,7 +54,7 @@ export function seededCertificate(at: number, count: number, now: number): Seede
       replaces: undefined,
     },
     revokedAt: at % 50 === 7 ? issuedAt.getTime() + DAY : undefined,
-    reason: at % 50 !== 7 ? undefined : at % 5000 === 7 ? "certificateHold" : "superseded",
+    reason: at % 50 !== 7 ? undefined : at % 150 === 7 ? "certificateHold" : "superseded",
   };
 }
 

@@ -18,14 +18,28 @@ export function stateOf(query: CertificateQuery): CertificateState | undefined {
   return query.status === "valid" ? "live" : query.status;
 }
 
+/**
+ * The state that rows are ordered by first, on PostgreSQL, which else walks the index of all rows by
+ * time past each that is still live: measured, 30 milliseconds of a million instead of one.
+ */
+export function orderedState(query: CertificateQuery, engine: Engine): string | undefined {
+  const state = stateOf(query);
+  return engine === "postgres" && state !== "live" ? state : undefined;
+}
+
 /** Conditions on columns of `certificates c` that hold for both engines, in the words of an index. */
 export const columnConditions = {
   // Written out, not bound: a partial index is used only where its condition can be seen.
-  status: (query: CertificateQuery): Condition[] => {
+  status: (query: CertificateQuery, engine: Engine): Condition[] => {
     const state = stateOf(query);
     if (state === undefined) return [];
     const now = query.now.getTime();
-    const conditions: Condition[] = [sql`c.state = ${sql.lit(state)}`];
+    const literal = sql.lit(state);
+    // Of what equals a constant PostgreSQL forgets that it is ordered by; a range it keeps.
+    const conditions: Condition[] =
+      orderedState(query, engine) === undefined
+        ? [sql`c.state = ${literal}`]
+        : [sql`c.state >= ${literal}`, sql`c.state <= ${literal}`];
     if (state !== "live") conditions.push(sql`c.state <> 'live'`);
     if (query.status === "valid") conditions.push(sql`c.not_after > ${now}`);
     if (query.status === "expired") conditions.push(sql`c.not_after <= ${now}`);

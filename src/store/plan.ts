@@ -20,6 +20,7 @@ import {
   subjectPhrase,
 } from "./conditions.ts";
 import type { CertificateQuery } from "./store.ts";
+import type { SubjectSample } from "./subject-sample.ts";
 
 export interface Plan {
   /** What stands after `from`, with certificates as `c` and revocations as `r`. */
@@ -52,9 +53,11 @@ export async function planFor(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
+  subjects: SubjectSample,
 ): Promise<Plan> {
-  const filters = filtersOf(query, engine);
-  const always = alwaysOf(query);
+  const part = query.subject && (await subjects.rarestPart(query.subject));
+  const filters = filtersOf(query, engine, part);
+  const always = alwaysOf(query, engine);
   for (const filter of filters) {
     const count = filter.counted
       ? await estimate(db, filter.ids)
@@ -93,7 +96,11 @@ function orderedIndex(query: CertificateQuery): string {
 }
 
 /** Those that may be rare, the rarest first; the walked index serves the rest. */
-function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
+function filtersOf(
+  query: CertificateQuery,
+  engine: Engine,
+  partOfSubject: string | undefined,
+): Filter[] {
   const filters: Filter[] = [];
   const byColumns = (conditions: Condition[]) => {
     if (conditions.length === 0) return;
@@ -111,6 +118,8 @@ function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
       onRow: [namesWithin(san, engine)],
     });
   }
+  // Rows that have the part are then looked at for the whole.
+  if (partOfSubject) filters.push({ ...subjectFilter(partOfSubject, engine), onRow: [] });
   if (subject !== undefined) filters.push(subjectFilter(subject, engine));
   byColumns(columnConditions.requestedBy(query));
   const byExpiry = orderOf(query) === "expires";
@@ -136,10 +145,10 @@ function subjectFilter(subject: string, engine: Engine): Filter {
 }
 
 /** What the walked index bounds, or what is looked at in each row. */
-function alwaysOf(query: CertificateQuery): Condition[] {
+function alwaysOf(query: CertificateQuery, engine: Engine): Condition[] {
   const byExpiry = orderOf(query) === "expires";
   return [
-    ...columnConditions.status(query),
+    ...columnConditions.status(query, engine),
     ...(byExpiry
       ? columnConditions.expires(query)
       : [...columnConditions.profile(query), ...columnConditions.issued(query)]),

@@ -36,6 +36,7 @@ import {
   type StoredCrl,
   StoreUnavailable,
 } from "./store.ts";
+import { SubjectSample } from "./subject-sample.ts";
 
 /** One thing to write, inside the transaction of its batch. */
 interface Write {
@@ -56,11 +57,13 @@ export class PostgresStore implements Store {
   readonly engine = "postgres";
   readonly #pool: pg.Pool;
   readonly #kysely: Kysely<unknown>;
+  readonly #subjects: SubjectSample;
   readonly #queue: GroupCommit<Write, unknown>;
 
   private constructor(pool: pg.Pool) {
     this.#pool = pool;
     this.#kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
+    this.#subjects = new SubjectSample(this.#kysely);
     this.#queue = new GroupCommit((batch) => this.#commit(batch));
   }
 
@@ -149,13 +152,13 @@ export class PostgresStore implements Store {
   searchCertificates(query: CertificateQuery) {
     return this.#read(async () => {
       if (query.status === "expired") await this.#markExpired(query.now);
-      return searchCertificates(this.#kysely, this.engine, query);
+      return searchCertificates(this.#kysely, this.engine, query, this.#subjects);
     });
   }
   async *streamCertificates(query: CertificateQuery) {
     try {
       if (query.status === "expired") await this.#markExpired(query.now);
-      yield* streamCertificates(this.#kysely, this.engine, query);
+      yield* streamCertificates(this.#kysely, this.engine, query, this.#subjects);
     } catch (error) {
       throw describePostgresFailure(error);
     }

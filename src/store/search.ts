@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { type Kysely, type SqlBool, sql } from "kysely";
-import { type Condition, type Engine, orderOf } from "./conditions.ts";
+import { type Condition, type Engine, orderedState, orderOf } from "./conditions.ts";
 import { type Plan, planFor } from "./plan.ts";
 import {
   type AuditRow,
@@ -24,6 +24,7 @@ import {
   type Page,
   type StoredCertificate,
 } from "./store.ts";
+import type { SubjectSample } from "./subject-sample.ts";
 
 const DEFAULT_LIMIT = 100;
 /** Small enough that what is on its way does not grow old in memory. */
@@ -37,11 +38,12 @@ export async function searchCertificates(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
+  subjects: SubjectSample,
 ): Promise<Page<StoredCertificate>> {
   const { cursor, limit = DEFAULT_LIMIT, now: _now, ...filters } = query;
   const scope = scopeOf({ ...filters, order: orderOf(query) });
   const after = cursor === undefined ? undefined : readCursor(cursor, scope);
-  const plan = await planFor(db, engine, query);
+  const plan = await planFor(db, engine, query, subjects);
   const found = await certificatePage(db, engine, query, plan, after, limit + 1);
   const items = found.slice(0, limit);
   const last = items.at(-1);
@@ -56,8 +58,9 @@ export async function* streamCertificates(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
+  subjects: SubjectSample,
 ): AsyncIterable<readonly StoredCertificate[]> {
-  const plan = await planFor(db, engine, query);
+  const plan = await planFor(db, engine, query, subjects);
   let after: Key | undefined;
   for (;;) {
     const page = await certificatePage(db, engine, query, plan, after, STREAM_PAGE);
@@ -103,15 +106,19 @@ async function certificatePage(
 ): Promise<readonly StoredCertificate[]> {
   const conditions = [...plan.conditions];
   const byExpiry = orderOf(query) === "expires";
+  const state = orderedState(query, engine);
+  const columns = [
+    ...(state === undefined ? [] : [sql`c.state`]),
+    byExpiry ? sql`c.not_after` : sql`c.issued_at`,
+    sql`c.id`,
+  ];
   if (after !== undefined) {
-    const [at, id] = after;
+    const last = state === undefined ? after : [state, ...after];
     conditions.push(
-      byExpiry
-        ? sql`(c.not_after, c.id) > (${at}, ${id})`
-        : sql`(c.issued_at, c.id) < (${at}, ${id})`,
+      sql`(${sql.join(columns)}) ${sql.raw(byExpiry ? ">" : "<")} (${sql.join(last)})`,
     );
   }
-  const order = byExpiry ? sql`c.not_after, c.id` : sql`c.issued_at desc, c.id desc`;
+  const order = sql.join(columns.map((one) => (byExpiry ? one : sql`${one} desc`)));
   const rest = sql`from ${plan.from} ${where(conditions)} order by ${order} limit ${limit}`;
   if (engine === "sqlite") {
     const { rows } = await sql<{

@@ -37,6 +37,7 @@ import {
   type StoredCrl,
   StoreUnavailable,
 } from "./store.ts";
+import { SubjectSample } from "./subject-sample.ts";
 
 /** One thing to write; runs inside the transaction of its batch. */
 type Write = () => unknown;
@@ -59,6 +60,7 @@ export class SqliteStore implements Store {
   readonly engine = "sqlite";
   readonly #db: Database.Database;
   readonly #kysely: Kysely<unknown>;
+  readonly #subjects: SubjectSample;
   readonly #queue: GroupCommit<Write, unknown>;
   readonly #hot: HotStatements;
   /**
@@ -76,6 +78,7 @@ export class SqliteStore implements Store {
     this.#statusRevisions = soleWriter ? new StatusRevisions() : undefined;
     this.#db = db;
     this.#kysely = kysely;
+    this.#subjects = new SubjectSample(kysely);
     this.#hot = prepareHot(db);
     this.#queue = new GroupCommit((batch) => this.#commit(batch));
   }
@@ -168,7 +171,7 @@ export class SqliteStore implements Store {
   searchCertificates(query: CertificateQuery) {
     return this.#read(async () => {
       await this.#prepareFor(query);
-      return searchCertificates(this.#kysely, this.engine, query);
+      return searchCertificates(this.#kysely, this.engine, query, this.#subjects);
     });
   }
   async *streamCertificates(query: CertificateQuery) {
@@ -179,7 +182,7 @@ export class SqliteStore implements Store {
       // A connection of its own: an export does not push out of memory what issuing works with.
       scan = openFile(file, SCAN_CACHE_KIB);
       const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: scan }) });
-      yield* streamCertificates(kysely, this.engine, query);
+      yield* streamCertificates(kysely, this.engine, query, this.#subjects);
     } catch (error) {
       throw describeFailure(error, file);
     } finally {
