@@ -45,6 +45,8 @@ function makePool(
     connectionString: url,
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    // What does not depend on an answer does not wait for it.
+    pipeline: true,
     ...(queryTimeout > 0 ? { query_timeout: queryTimeout } : {}),
     types: {
       // Ids and milliseconds stay far below 2^53.

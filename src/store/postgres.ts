@@ -289,16 +289,21 @@ export class PostgresStore implements Store {
 
   async #transaction(batch: readonly Write[]): Promise<readonly unknown[]> {
     const client = await this.#pool.connect();
+    const locks = [...new Set(batch.flatMap((write) => write.locks))];
+    // On its way at once: the server takes one after the other, and the locks before what they guard.
+    const begun = [
+      client.query("begin"),
+      ...(locks.length > 0 ? [client.query(hot.lock([locks]))] : []),
+    ];
+    const runs = inTurn(batch, (write) => write.run(client));
     try {
-      await client.query("begin");
-      const locks = [...new Set(batch.flatMap((write) => write.locks))];
-      if (locks.length > 0) await client.query(hot.lock([locks]));
-      const results: unknown[] = [];
-      for (const write of batch) results.push(await write.run(client));
+      const [results] = await Promise.all([Promise.all(runs), Promise.all(begun)]);
       await client.query("commit");
       client.release();
       return results;
     } catch (error) {
+      // What is still under way fails with the transaction.
+      await Promise.allSettled([...begun, ...runs]);
       // The connection is thrown away: the server rolls back what it was doing.
       client.release(true);
       throw error;
@@ -337,6 +342,17 @@ export class PostgresStore implements Store {
     const recorded = { ...certificate, id: rows[0].id, revocation: undefined };
     return { result: "recorded", certificate: recorded };
   }
+}
+
+/** Runs writes side by side, but those that share a lock one after another, in order. */
+function inTurn<T>(batch: readonly Write[], run: (write: Write) => Promise<T>): Promise<T>[] {
+  const last = new Map<string, Promise<unknown>>();
+  return batch.map((write) => {
+    const before = write.locks.flatMap((lock) => last.get(lock) ?? []);
+    const mine = before.length === 0 ? run(write) : Promise.all(before).then(() => run(write));
+    for (const lock of write.locks) last.set(lock, mine);
+    return mine;
+  });
 }
 
 async function one(
