@@ -60,34 +60,52 @@ export async function runWorkers(count: number, database: string, created: boole
     : undefined;
   cluster.setupPrimary({ serialization: "advanced" });
   const metrics = new AggregatorRegistry<PrometheusContentType>();
-  let stopping = false;
+  let serving = false;
   const start = (role: Role): Worker => {
     const worker = cluster.fork({ [roleVariable]: role });
     connect(worker, store, metrics);
+    worker.on("error", ({ message }) => {
+      if (isUnborn(worker)) startAnother(`a worker could not be started (${message})`);
+    });
     return worker;
+  };
+  const startAnother = (why: string) => {
+    if (!serving) return;
+    console.error(`${why}; starting another`);
+    setTimeout(() => serving && startOther(), RESTART_AFTER_MS);
+  };
+  const startOther = () => {
+    try {
+      start("other");
+    } catch (error) {
+      // Some refusals of the system are thrown, others are events.
+      startAnother(`a worker could not be started (${(error as Error).message})`);
+    }
   };
   const first = start(created ? "first-of-new" : "first");
   await new Promise<void>((resolve, reject) => {
     first.on("message", (message) => payloadOf(message) === READY && resolve());
     // It has said why on standard error.
     first.once("exit", (code) => reject(new CommandFailure("", code || 1)));
+    first.on("error", ({ message }) => {
+      if (isUnborn(first)) reject(new CommandFailure(`No worker could be started: ${message}`));
+    });
   }).catch(async (error: unknown) => {
     await store?.close();
     throw error;
   });
-  for (let at = 1; at < count; at++) start("other");
-  cluster.on("exit", (worker, code, signal) => {
-    if (stopping) return;
-    console.error(`worker ${worker.process.pid} ended (${signal ?? code}); starting another`);
-    setTimeout(() => stopping || start("other"), RESTART_AFTER_MS);
-  });
+  serving = true;
+  for (let at = 1; at < count; at++) startOther();
+  cluster.on("exit", (worker, code, signal) =>
+    startAnother(`worker ${worker.process.pid} ended (${signal ?? code})`),
+  );
   process.on("SIGHUP", () => {
     for (const worker of workers()) worker.process.kill("SIGHUP");
   });
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => {
-        stopping = true;
+        serving = false;
         Promise.all(workers().map(ended)).then(() => resolve());
         for (const worker of workers()) worker.process.kill("SIGTERM");
       });
@@ -97,11 +115,30 @@ export async function runWorkers(count: number, database: string, created: boole
 }
 
 function workers(): Worker[] {
-  return Object.values(cluster.workers ?? {}).filter((one) => one !== undefined);
+  return Object.values(cluster.workers ?? {}).filter(
+    (one) => one !== undefined && !isUnborn(one),
+  ) as Worker[];
+}
+
+/** Whether the system refused to start its process: then it has no exit either. */
+function isUnborn(worker: Worker): boolean {
+  return worker.process.pid === undefined;
 }
 
 function ended(worker: Worker): Promise<void> {
   return new Promise((resolve) => worker.once("exit", () => resolve()));
+}
+
+/** The channel of the first process to a worker. What a worker that has ended is sent is lost. */
+export function channelToWorker(worker: Worker): Channel {
+  // Some of it is noticed only when it is written. Unheard, that would end this process, and all.
+  worker.on("error", () => {});
+  return {
+    send: (message) => {
+      if (worker.isConnected()) worker.send({ countersign: message } as never);
+    },
+    onMessage: (listen) => worker.on("message", (message) => listen(payloadOf(message))),
+  };
 }
 
 function connect(
@@ -109,13 +146,7 @@ function connect(
   store: Store | undefined,
   metrics: AggregatorRegistry<PrometheusContentType>,
 ) {
-  const channel: Channel = {
-    send: (message) => {
-      // A worker that has just ended takes its answers with it.
-      if (worker.isConnected()) worker.send({ countersign: message } as never);
-    },
-    onMessage: (listen) => worker.on("message", (message) => listen(payloadOf(message))),
-  };
+  const channel = channelToWorker(worker);
   if (store !== undefined) serveStore(store, channel);
   channel.onMessage((message) => {
     if ((message as { wants?: string } | undefined)?.wants !== "metrics") return;

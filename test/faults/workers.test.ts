@@ -1,6 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { request } from "node:https";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseCrl } from "../../src/x509/read-crl.ts";
@@ -29,6 +38,38 @@ function workersOf({ child }: Node): number[] {
   return text.trim().split(" ").filter(Boolean).map(Number);
 }
 
+test("a worker that the system refuses to start is started when it can be, and the others go on", async () => {
+  const nodes = await prepareNodes("sqlite:countersign.db");
+  const folder = mkdtempSync(join(tmpdir(), "countersign-program-"));
+  const program = join(folder, "node");
+  copyFileSync(process.execPath, program);
+  const node = await nodes.start(["--workers", "2"], undefined, program);
+  await until(() => workersOf(node).length === 2);
+  rmSync(program);
+  process.kill(workersOf(node)[1] ?? 0, "SIGKILL");
+  await until(() => /a worker could not be started .*ENOENT/.test(node.said()));
+  expect((await node.call("GET", "/readyz")).status).toBe(200);
+  // A program that is being written: this refusal is thrown, not an event.
+  copyFileSync(process.execPath, `${program}.new`);
+  const writing = openSync(`${program}.new`, "r+");
+  renameSync(`${program}.new`, program);
+  await until(() => /a worker could not be started .*ETXTBSY/.test(node.said()));
+  expect((await node.call("GET", "/readyz")).status).toBe(200);
+  closeSync(writing);
+  await until(() => workersOf(node).length === 2);
+  expect(await node.end("SIGTERM")).toBe(0);
+  await nodes.remove();
+  rmSync(folder, { recursive: true });
+});
+
+/** Looks again and again for ten seconds. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let wait = 0; wait < 200 && !holds(); wait++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(holds()).toBe(true);
+}
+
 describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engine) => {
   let nodes: Nodes;
   let node: Node;
@@ -45,9 +86,7 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     const read = (name: string) => readFileSync(join(node.folder, name), "utf8");
     operator = { cert: read("operator.crt"), key: read("operator.key") };
     // The second begins when the first listens.
-    for (let wait = 0; wait < 100 && workersOf(node).length < 2; wait++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(() => workersOf(node).length === 2);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     reader = await enrol();
   });
@@ -129,14 +168,12 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     });
     await new Promise((resolve) => setTimeout(resolve, 300));
     process.kill(before[1] ?? 0, "SIGKILL");
-    for (let wait = 0; wait < 200; wait++) {
+    await until(() => {
       const now = workersOf(node);
-      if (now.length === 2 && !now.includes(before[1] ?? 0)) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return now.length === 2 && !now.includes(before[1] ?? 0);
+    });
     done = true;
     await Promise.all(clients);
-    expect(workersOf(node)).toHaveLength(2);
     expect(received.length).toBeGreaterThan(5);
     const found = await Promise.all(
       received.map((serial) => node.call("GET", `/v1/certificates/${serial}`, { as: reader })),
@@ -154,12 +191,18 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     expect(lines.length).toBeGreaterThan(10);
     expect(distinct(lines.map((line) => JSON.parse(line).serial))).toBe(lines.length);
     if (engine === "postgres") return;
-    const { text } = await node.call("GET", "/metrics", { as: operator });
     const issued =
       /countersign_requests_total\{method="POST",route="\/v1\/certificates",status="201"\} (\d+)/;
     const own = lines.filter((line) => JSON.parse(line).via === "token").length;
-    expect(Number(issued.exec(text)?.[1])).toBeGreaterThan(1);
-    expect(Number(issued.exec(text)?.[1])).toBeLessThanOrEqual(own);
+    let count: number | undefined;
+    // One that is asked while a worker is too busy to answer says so instead.
+    for (let tries = 0; tries < 5 && count === undefined; tries++) {
+      const { text } = await node.call("GET", "/metrics", { as: operator });
+      const found = issued.exec(text)?.[1];
+      if (found !== undefined) count = Number(found);
+    }
+    expect(count).toBeGreaterThan(1);
+    expect(count).toBeLessThanOrEqual(own);
   });
 
   test("SIGTERM under load ends all of them with 0, and nothing that was handed out is lost", async () => {

@@ -28,8 +28,8 @@ export interface Node {
 export interface Nodes {
   readonly root: string;
   mint(terms?: { cn?: string; uses?: number; profile?: string }): Promise<string>;
-  /** In a folder of its own, or in the given one, which must not exist. */
-  start(arguments_?: readonly string[], folder?: string): Promise<Node>;
+  /** In a folder of its own, or in the given one, which must not exist; by this Node or another. */
+  start(arguments_?: readonly string[], folder?: string, program?: string): Promise<Node>;
   /** The same node again, in the folder that it left. */
   restart(node: Node): Promise<Node>;
   remove(): Promise<void>;
@@ -56,9 +56,9 @@ export async function prepareNodes(database: string): Promise<Nodes> {
       if (!minted.ok) throw new Error(minted.refusal.detail);
       return minted.value.token;
     },
-    async start(arguments_ = [], folder = join(home, `node-${started.length + 1}`)) {
+    async start(arguments_ = [], folder = join(home, `node-${started.length + 1}`), program) {
       cpSync(first, folder, { recursive: true });
-      const node = await startNode(folder, root, database, arguments_);
+      const node = await startNode(folder, root, database, arguments_, program);
       started.push(node);
       return node;
     },
@@ -79,6 +79,7 @@ async function startNode(
   root: string,
   database: string,
   arguments_: readonly string[],
+  program = process.execPath,
 ): Promise<Node> {
   const [port, httpPort] = [await freePort(), await freePort()];
   const settings = {
@@ -90,7 +91,7 @@ async function startNode(
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
   const child = spawn(
-    process.execPath,
+    program,
     ["src/cli/main.ts", "serve", "--data", folder, ...flags, ...arguments_],
     { cwd: repository, stdio: ["ignore", "pipe", "pipe"] },
   );
