@@ -16,8 +16,9 @@ import { freePort } from "../helpers/authority.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "countersign-clone-"));
+let started: Started | undefined;
+/** Of the first start. */
 let output = "";
-let stop = async () => {};
 /** Ports that are free here; everything else is as a person has it. */
 let env: NodeJS.ProcessEnv;
 
@@ -45,30 +46,46 @@ beforeAll(async () => {
     COUNTERSIGN_LISTEN_HTTP_PORT: String(httpPort),
     COUNTERSIGN_PUBLIC_URL: `https://localhost:${port}`,
   };
-  const child = spawn("npm", ["start"], {
-    cwd: folder,
-    env,
-    detached: true,
-  });
+  started = await start("npm", ["start"], env);
+  output = started.output;
+}, 120_000);
+afterAll(async () => {
+  await started?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Started {
+  /** What it has printed. */
+  readonly output: string;
+  stop(): Promise<void>;
+}
+
+/** Starts a command that serves, in the clone, and waits until it says how to use it. */
+async function start(
+  command: string,
+  arguments_: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<Started> {
+  const child = spawn(command, arguments_, { cwd: folder, env: environment, detached: true });
+  let said = "";
   const collect = (chunk: Buffer) => {
-    output += chunk;
+    said += chunk;
   };
   child.stdout.on("data", collect);
   child.stderr.on("data", collect);
   const ended = new Promise<void>((resolve) => child.on("exit", () => resolve()));
-  stop = async () => {
-    process.kill(-(child.pid ?? 0), "SIGTERM");
-    await ended;
-  };
   const deadline = Date.now() + 90_000;
-  while (!output.includes("openssl verify") && Date.now() < deadline && child.exitCode === null) {
+  while (!said.includes("openssl verify") && Date.now() < deadline && child.exitCode === null) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-}, 120_000);
-afterAll(async () => {
-  await stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+  return {
+    output: said,
+    stop: async () => {
+      if (child.exitCode === null) process.kill(-(child.pid ?? 0), "SIGTERM");
+      await ended;
+    },
+  };
+}
 
 describe("npm start on a fresh clone", () => {
   test("prints at most fifteen lines, with the root's fingerprint", () => {
@@ -118,19 +135,10 @@ describe("npm start on a fresh clone", () => {
 
   test("a second start reuses everything", async () => {
     const before = readFileSync(join(folder, "data", "issuing.key"), "utf8");
-    await stop();
-    const port = await freePort();
-    const again = execFileSync(
-      "sh",
-      [
-        "-c",
-        `timeout -s TERM 6 node scripts/start.mjs serve --set listen.port=${port} --set listen.httpPort=false || true`,
-      ],
-      { cwd: folder, encoding: "utf8" },
-    );
-    expect(again).toContain("found in data");
+    await started?.stop();
+    started = await start("node", ["scripts/start.mjs", "serve"], env);
+    expect(started.output).toContain("found in data");
     expect(readFileSync(join(folder, "data", "issuing.key"), "utf8")).toBe(before);
-    stop = async () => {};
     writeFileSync(join(folder, "done"), "");
   });
 });

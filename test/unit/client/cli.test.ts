@@ -158,7 +158,7 @@ describe("countersign renew --daemon", () => {
     mkdirSync(dir);
     const token = `${dir}.token`;
     writeFileSync(token, await authority.mint(terms));
-    await run("enroll", "--out", dir, "--token-file", token, "--validity", "4s");
+    await run("enroll", "--out", dir, "--token-file", token, "--validity", "7s");
     const metrics = join(dir, "metrics.prom");
     const ran = join(dir, "ran");
     // Fails the first time.
