@@ -6,6 +6,7 @@ import { parseReason, reasonNames } from "../authority/revoke.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { CommandFailure } from "./failure.ts";
 import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
+import { printAll } from "./output.ts";
 import { formatTable } from "./table.ts";
 
 /** The flags of every command that speaks with a running service as operator. */
@@ -163,15 +164,16 @@ async function exportCertificates(flags: ListFlags & { format: string }): Promis
     { csv: "text/csv", "index.txt": "text/plain" }[flags.format] ?? "application/x-ndjson";
   if (flags.format === "pem") query.set("include", "pem");
   const answer = await call(flags, "GET", `/v1/certificates?${query}`, undefined, accept);
-  if (flags.format !== "pem") {
-    for await (const chunk of answer) process.stdout.write(chunk);
-    return;
-  }
+  await printAll(flags.format === "pem" ? certificatesIn(answer) : answer);
+}
+
+/** The certificates (PEM) of entries that come as NDJSON. */
+async function* certificatesIn(answer: AsyncIterable<Buffer>): AsyncIterable<string> {
   let rest = "";
   for await (const chunk of answer) {
     const lines = (rest + String(chunk)).split("\n");
     rest = lines.pop() ?? "";
-    for (const line of lines) process.stdout.write((JSON.parse(line) as Entry).certificate ?? "");
+    yield lines.map((line) => (JSON.parse(line) as Entry).certificate ?? "").join("");
   }
 }
 

@@ -16,6 +16,7 @@ import { registerImport } from "./import.ts";
 import { registerInit } from "./init.ts";
 import { registerLint } from "./lint.ts";
 import { registerMigrate } from "./migrate.ts";
+import { allowUnread } from "./output.ts";
 import { registerRenew } from "./renew.ts";
 import { registerServe } from "./serve.ts";
 import { registerStatus } from "./status.ts";
@@ -83,11 +84,8 @@ function describe(error: unknown): string {
   return message ?? String(error);
 }
 
-if (import.meta.main) {
-  process.exitCode = await main(process.argv.slice(2));
-} else if (
-  process.argv[1]?.endsWith("countersign.mjs") ||
-  process.argv[1]?.endsWith("/countersign")
-) {
+const called = process.argv[1] ?? "";
+if (import.meta.main || called.endsWith("countersign.mjs") || called.endsWith("/countersign")) {
+  allowUnread();
   process.exitCode = await main(process.argv.slice(2));
 }

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -66,6 +66,22 @@ describe("countersign certs, over mutual TLS with the operator's credential", ()
       (await countersign("certs", "export", "--format", "pem")).out.match(/BEGIN CERTIFICATE/g),
     ).toHaveLength(lines.length);
   });
+
+  test.each([["export"], ["export", "--format", "pem"], ["show", "SERIAL", "--pem"]])(
+    "%s for a reader that has seen enough ends in silence",
+    async (...args) => {
+      const named = args.map((one) => one.replace("SERIAL", holder.serial));
+      const all = [main, "certs", ...named, "--data", authority.folder];
+      const child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "pipe"] });
+      child.stdout.destroy();
+      let err = "";
+      child.stderr.on("data", (chunk) => {
+        err += chunk;
+      });
+      const code = await new Promise((resolve) => child.on("close", resolve));
+      expect([code, err]).toEqual([0, ""]);
+    },
+  );
 
   test("revoke revokes; a wrong reason is told before anything is asked", async () => {
     const wrong = await countersign("certs", "revoke", holder.serial, "--reason", "because");

@@ -1,0 +1,24 @@
+/** Standard output of commands whose reader may have seen enough, as in `… | head`. */
+
+import process from "node:process";
+import { pipeline } from "node:stream/promises";
+
+/** Writes what comes as fast as it is read, and ends early when nobody reads any more. */
+export async function printAll(chunks: AsyncIterable<string | Uint8Array>): Promise<void> {
+  try {
+    await pipeline(chunks, process.stdout, { end: false });
+  } catch (error) {
+    if (!isUnread(error)) throw error;
+  }
+}
+
+/** A reader of standard output that is gone is no failure; unheard, it would end even `serve`. */
+export function allowUnread(): void {
+  process.stdout.on("error", (error) => {
+    if (!isUnread(error)) throw error;
+  });
+}
+
+function isUnread(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EPIPE";
+}
