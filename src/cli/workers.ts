@@ -61,35 +61,32 @@ export async function runWorkers(count: number, database: string, created: boole
   cluster.setupPrimary({ serialization: "advanced" });
   const metrics = new AggregatorRegistry<PrometheusContentType>();
   let serving = false;
-  const start = (role: Role): Worker => {
-    const worker = cluster.fork({ [roleVariable]: role });
-    connect(worker, store, metrics);
-    worker.on("error", ({ message }) => {
-      if (isUnborn(worker)) startAnother(`a worker could not be started (${message})`);
-    });
-    return worker;
+  const start = (role: Role, refused: (error: Error) => void): Worker | undefined => {
+    // Some refusals of the system are thrown, others are events.
+    try {
+      const worker = cluster.fork({ [roleVariable]: role });
+      connect(worker, store, metrics);
+      worker.on("error", (error) => isUnborn(worker) && refused(error));
+      return worker;
+    } catch (error) {
+      refused(error as Error);
+      return undefined;
+    }
   };
+  const startOther = () =>
+    start("other", ({ message }) => startAnother(`a worker could not be started (${message})`));
   const startAnother = (why: string) => {
     if (!serving) return;
     console.error(`${why}; starting another`);
     setTimeout(() => serving && startOther(), RESTART_AFTER_MS);
   };
-  const startOther = () => {
-    try {
-      start("other");
-    } catch (error) {
-      // Some refusals of the system are thrown, others are events.
-      startAnother(`a worker could not be started (${(error as Error).message})`);
-    }
-  };
-  const first = start(created ? "first-of-new" : "first");
   await new Promise<void>((resolve, reject) => {
-    first.on("message", (message) => payloadOf(message) === READY && resolve());
+    const first = start(created ? "first-of-new" : "first", ({ message }) =>
+      reject(new CommandFailure(`No worker could be started: ${message}`)),
+    );
+    first?.on("message", (message) => payloadOf(message) === READY && resolve());
     // It has said why on standard error.
-    first.once("exit", (code) => reject(new CommandFailure("", code || 1)));
-    first.on("error", ({ message }) => {
-      if (isUnborn(first)) reject(new CommandFailure(`No worker could be started: ${message}`));
-    });
+    first?.once("exit", (code) => reject(new CommandFailure("", code || 1)));
   }).catch(async (error: unknown) => {
     await store?.close();
     throw error;
@@ -115,9 +112,9 @@ export async function runWorkers(count: number, database: string, created: boole
 }
 
 function workers(): Worker[] {
-  return Object.values(cluster.workers ?? {}).filter(
-    (one) => one !== undefined && !isUnborn(one),
-  ) as Worker[];
+  return Object.values(cluster.workers ?? {}).flatMap((one) =>
+    one === undefined || isUnborn(one) ? [] : [one],
+  );
 }
 
 /** Whether the system refused to start its process: then it has no exit either. */

@@ -176,24 +176,33 @@ async function guardBoth(file: string, work: () => Promise<void>): Promise<void>
 
 async function snapshotOfPostgres(url: string, file: string): Promise<void> {
   const db = new Database(file);
-  const pool = openPool(url);
   try {
     db.pragma("synchronous = OFF");
     await migrate(new Kysely({ dialect: new SqliteDialect({ database: db }) }), "sqlite");
-    const client = await pool.connect();
-    try {
+    await onConnection(url, async (client) => {
       await client.query("begin isolation level repeatable read read only");
       for (const table of tablesOf(db)) await copyFromPostgres(client, db, table);
-    } finally {
-      // The pool ends only when it has every connection back; nothing was written on this one.
-      client.release(true);
-    }
+    });
     db.pragma("synchronous = FULL");
     // The search in subjects is filled from the beginning when it is restored.
     db.prepare("delete from facts where key = 'index:subjects'").run();
   } finally {
-    await pool.end();
     db.close();
+  }
+}
+
+/** Runs work on a connection that is closed afterwards: what it did not commit is rolled back. */
+async function onConnection(
+  url: string,
+  work: (client: pg.PoolClient) => Promise<void>,
+): Promise<void> {
+  const pool = openPool(url);
+  try {
+    const client = await pool.connect();
+    // The pool ends only when it has every connection back.
+    await work(client).finally(() => client.release(true));
+  } finally {
+    await pool.end();
   }
 }
 
@@ -223,23 +232,21 @@ async function copyFromPostgres(
 async function fillPostgres(file: string, url: string, changes: readonly string[]): Promise<void> {
   await migratePostgres(url);
   const db = new Database(file, { readonly: true, fileMustExist: true });
-  const pool = openPool(url);
-  const client = await pool.connect();
   try {
-    await client.query("begin");
-    const { rows } = await client.query<{ n: number }>("select count(*) as n from certificates");
-    if (rows[0]?.n !== 0) {
-      throw new StoreUnavailable(
-        "The database holds certificates already: restore into an empty one.",
-      );
-    }
-    for (const table of tablesOf(db)) await copyToPostgres(client, db, table);
-    await client.query("delete from facts where key like 'index:%'");
-    for (const change of changes) await client.query(change);
-    await client.query("commit");
+    await onConnection(url, async (client) => {
+      await client.query("begin");
+      const { rows } = await client.query<{ n: number }>("select count(*) as n from certificates");
+      if (rows[0]?.n !== 0) {
+        throw new StoreUnavailable(
+          "The database holds certificates already: restore into an empty one.",
+        );
+      }
+      for (const table of tablesOf(db)) await copyToPostgres(client, db, table);
+      await client.query("delete from facts where key like 'index:%'");
+      for (const change of changes) await client.query(change);
+      await client.query("commit");
+    });
   } finally {
-    client.release(true);
-    await pool.end();
     db.close();
   }
 }
