@@ -17,7 +17,7 @@ import { openStore } from "../src/store/open.ts";
 import type { Store } from "../src/store/store.ts";
 import { recordCertificate, recordRevoked, setRevoked } from "../test/helpers/revocations.ts";
 import { newRoot, pemOf } from "../test/helpers/x509-chain.ts";
-import { percentile, printJson, printTable } from "./figures.ts";
+import { median, printJson, printTable } from "./figures.ts";
 
 const most = Number(process.argv[2] ?? 100_000);
 const REVOCATIONS = 300;
@@ -96,13 +96,6 @@ async function revokeOne(store: Store): Promise<number> {
   const begin = performance.now();
   await setRevoked(store, issuer.id, serial, at, "keyCompromise");
   return performance.now() - begin;
-}
-
-function median(values: readonly number[]): number {
-  return percentile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
 }
 
 interface Watched {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { openStore } from "../src/store/open.ts";
 import type { NewIssuance, Store } from "../src/store/store.ts";
 import { startPostgres } from "../test/helpers/postgres.ts";
-import { percentile, printJson, printTable } from "./figures.ts";
+import { median, percentile, printJson, printTable } from "./figures.ts";
 import { seededCertificate } from "./seed.ts";
 
 const TOGETHER = [1, 4, 8, 16, 32, 64] as const;
@@ -82,13 +82,10 @@ function waitForDisk(): number {
     return (performance.now() - begin) * 1000;
   });
   closeSync(file);
-  return percentile(
-    took.toSorted((a, b) => a - b),
-    0.5,
-  );
+  return median(took);
 }
 
-const folder = mkdtempSync(join(process.env["BENCH_FOLDER"] ?? tmpdir(), "bench-store-"));
+const folder = mkdtempSync(join(tmpdir(), "bench-store-"));
 const postgres = await startPostgres();
 try {
   const table: Record<string, string | number>[] = [];
@@ -108,11 +105,11 @@ try {
       }
     }
     await store.close();
-    const median = (together: number) =>
+    const medianRate = (together: number) =>
       (rates.get(together) ?? []).toSorted((a, b) => a.perSecond - b.perSecond)[1] as Rate;
     for (const together of TOGETHER) {
-      const rate = median(together);
-      ratios[`${engine} ${together}`] = rate.perSecond / median(1).perSecond;
+      const rate = medianRate(together);
+      ratios[`${engine} ${together}`] = rate.perSecond / medianRate(1).perSecond;
       table.push({
         engine,
         together,
@@ -124,10 +121,7 @@ try {
     }
   }
   printTable(table);
-  const diskMicros = percentile(
-    waits.toSorted((a, b) => a - b),
-    0.5,
-  );
+  const diskMicros = median(waits);
   console.log(`4 KiB are durable on this disk after ${Math.round(diskMicros)} µs`);
   printJson({ bench: "store", rows: ROWS, diskMicros, table, timesAlone: ratios });
 } finally {

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseCrl } from "../../src/x509/read-crl.ts";
 import { type Holder, makeCsr, newKey, pemOf, testSubject } from "../helpers/authority.ts";
+import { until } from "../helpers/node-services.ts";
 import {
   distinct,
   expectOnRecord,
@@ -44,31 +45,23 @@ test("a worker that the system refuses to start is started when it can be, and t
   const program = join(folder, "node");
   copyFileSync(process.execPath, program);
   const node = await nodes.start(["--workers", "2"], undefined, program);
-  await until(() => workersOf(node).length === 2);
+  await until(() => workersOf(node).length === 2, 10, node.said);
   rmSync(program);
   process.kill(workersOf(node)[1] ?? 0, "SIGKILL");
-  await until(() => /a worker could not be started .*ENOENT/.test(node.said()));
+  await until(() => /a worker could not be started .*ENOENT/.test(node.said()), 10, node.said);
   expect((await node.call("GET", "/readyz")).status).toBe(200);
   // A program that is being written: this refusal is thrown, not an event.
   copyFileSync(process.execPath, `${program}.new`);
   const writing = openSync(`${program}.new`, "r+");
   renameSync(`${program}.new`, program);
-  await until(() => /a worker could not be started .*ETXTBSY/.test(node.said()));
+  await until(() => /a worker could not be started .*ETXTBSY/.test(node.said()), 10, node.said);
   expect((await node.call("GET", "/readyz")).status).toBe(200);
   closeSync(writing);
-  await until(() => workersOf(node).length === 2);
+  await until(() => workersOf(node).length === 2, 10, node.said);
   expect(await node.end("SIGTERM")).toBe(0);
   await nodes.remove();
   rmSync(folder, { recursive: true });
 });
-
-/** Looks again and again for ten seconds. */
-async function until(holds: () => boolean): Promise<void> {
-  for (let wait = 0; wait < 200 && !holds(); wait++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  expect(holds()).toBe(true);
-}
 
 describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engine) => {
   let nodes: Nodes;
@@ -86,7 +79,7 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     const read = (name: string) => readFileSync(join(node.folder, name), "utf8");
     operator = { cert: read("operator.crt"), key: read("operator.key") };
     // The second begins when the first listens.
-    await until(() => workersOf(node).length === 2);
+    await until(() => workersOf(node).length === 2, 10, node.said);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     reader = await enrol();
   });
@@ -168,10 +161,14 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     });
     await new Promise((resolve) => setTimeout(resolve, 300));
     process.kill(before[1] ?? 0, "SIGKILL");
-    await until(() => {
-      const now = workersOf(node);
-      return now.length === 2 && !now.includes(before[1] ?? 0);
-    });
+    await until(
+      () => {
+        const now = workersOf(node);
+        return now.length === 2 && !now.includes(before[1] ?? 0);
+      },
+      10,
+      node.said,
+    );
     done = true;
     await Promise.all(clients);
     expect(received.length).toBeGreaterThan(5);
