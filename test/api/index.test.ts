@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
-import { freePort, type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 
 let authority: TestAuthority;
 let offset = 0;

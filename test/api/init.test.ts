@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { freePort } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 
 const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
 const base = mkdtempSync(join(tmpdir(), "init-"));

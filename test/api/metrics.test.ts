@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 
 let authority: TestAuthority;
 let port: number;

@@ -19,7 +19,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { freePort, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { isThere, repository } from "../helpers/processes.ts";
 
 let authority: TestAuthority;

@@ -18,7 +18,8 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, freePort, makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { type Answer, makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { type Node, type Nodes, prepareNodes } from "../helpers/nodes.ts";
 import { repository } from "../helpers/processes.ts";
 

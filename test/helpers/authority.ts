@@ -4,7 +4,6 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from "node:cryp
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingHttpHeaders } from "node:http";
 import { type AgentOptions, request as httpsRequest } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -19,6 +18,7 @@ import { type RunningService, startService } from "../../src/server/service.ts";
 import { encodeRequest } from "../../src/x509/csr.ts";
 import { parseGeneralNameText } from "../../src/x509/general-name.ts";
 import { parseSubjectText } from "../../src/x509/name.ts";
+import { freePort } from "./free-port.ts";
 import { answerChecker } from "./openapi.ts";
 
 export interface Holder {
@@ -263,19 +263,6 @@ export async function callHttps(
       });
     });
     request.end(json ? JSON.stringify(body) : body);
-  });
-}
-
-/** A port that was free a moment ago, on loopback. */
-export async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
   });
 }
 

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { freePort, startAuthority, type TestAuthority } from "./authority.ts";
+import { startAuthority, type TestAuthority } from "./authority.ts";
+import { freePort } from "./free-port.ts";
 import { type Running, startNode } from "./processes.ts";
 
 /** Short lives instead of a mocked clock: everything else is as in production. */

@@ -11,7 +11,8 @@ import { readCompiledConfig } from "../../src/cli/options.ts";
 import { openTokenKey } from "../../src/server/open-authority.ts";
 import { openStore } from "../../src/store/open.ts";
 import { parseCertificateChain } from "../../src/x509/certificate.ts";
-import { type Answer, type CallOptions, callHttps, freePort, type Holder } from "./authority.ts";
+import { type Answer, type CallOptions, callHttps, type Holder } from "./authority.ts";
+import { freePort } from "./free-port.ts";
 import { repository } from "./processes.ts";
 
 export interface Node {

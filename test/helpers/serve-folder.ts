@@ -9,7 +9,8 @@ import { ownHosts } from "../../src/cli/initialise.ts";
 import { compileConfig } from "../../src/config/compile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { startService } from "../../src/server/service.ts";
-import { type CallOptions, callHttps, freePort, type Holder } from "./authority.ts";
+import { type CallOptions, callHttps, type Holder } from "./authority.ts";
+import { freePort } from "./free-port.ts";
 
 export interface ServedFolder {
   readonly url: string;

@@ -6,7 +6,7 @@ import type { TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { autoRenew } from "../../src/client/index.ts";
-import { freePort } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { startShortLived, until } from "../helpers/node-services.ts";
 import { isThere, repository, start, startCountersign } from "../helpers/processes.ts";
 

@@ -14,7 +14,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { examples } from "../helpers/openssl-ca.ts";
 
 interface Block {

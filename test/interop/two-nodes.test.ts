@@ -10,13 +10,13 @@ import { loadConfig } from "../../src/config/load.ts";
 import { parseCrl } from "../../src/x509/read-crl.ts";
 import {
   callHttps,
-  freePort,
   type Holder,
   makeCsr,
   newKey,
   pemOf,
   testSubject,
 } from "../helpers/authority.ts";
+import { freePort } from "../helpers/free-port.ts";
 import { until } from "../helpers/node-services.ts";
 import { startPostgres } from "../helpers/postgres.ts";
 import { type Running, repository, start, startCountersign } from "../helpers/processes.ts";
