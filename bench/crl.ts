@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CrlPublisher } from "../src/authority/crl.ts";
+import { CrlPublisher } from "../src/authority/crl/publisher.ts";
 import { assembleIssuer } from "../src/authority/issuer.ts";
 import { keySigner } from "../src/authority/signer/key-file.ts";
 import { openStore } from "../src/store/open.ts";

@@ -7,7 +7,6 @@
 import "reflect-metadata";
 import { createPublicKey, randomBytes, sign, verify, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
-import { generateKey, type IssuerKeyType } from "../src/authority/create.ts";
 import { drawSerial } from "../src/authority/issue.ts";
 import { assembleIssuer, type Issuer } from "../src/authority/issuer.ts";
 import { findMismatches } from "../src/authority/self-check.ts";
@@ -15,10 +14,11 @@ import { keySigner } from "../src/authority/signer/key-file.ts";
 import { Templates } from "../src/authority/templates.ts";
 import { decide, redeem } from "../src/policy/decide.ts";
 import { Profile } from "../src/policy/profile.ts";
-import { parseCertificate } from "../src/x509/certificate.ts";
-import { encodeRequest, verifyRequest } from "../src/x509/csr.ts";
-import { makeName } from "../src/x509/name.ts";
-import { assembleCertificate } from "../src/x509/template.ts";
+import { parseCertificate } from "../src/x509/certificate/read.ts";
+import { assembleCertificate } from "../src/x509/certificate/template.ts";
+import { encodeRequest, verifyRequest } from "../src/x509/csr/read.ts";
+import { generateKey, type KeyType } from "../src/x509/key/private-key.ts";
+import { makeName } from "../src/x509/name/read.ts";
 import { weaknessesOf } from "../src/x509/weak-keys/weak-keys.ts";
 import { type Figures, measure, printJson, printTable } from "./figures.ts";
 
@@ -33,7 +33,7 @@ const caSubject = makeName([
 const names = ["web.example.test", "api.example.test", "www.example.test"];
 
 async function issuerOf(
-  type: IssuerKeyType,
+  type: KeyType,
 ): Promise<Issuer & { webKey: webcrypto.CryptoKey; webAlgorithm: object }> {
   const key = generateKey(type);
   const webAlgorithm =
@@ -101,7 +101,7 @@ const compiled = Profile.compile(
 if (!compiled.ok) throw new Error(JSON.stringify(compiled.refusal));
 const profile = compiled.value;
 
-function csrOf(type: IssuerKeyType): Uint8Array {
+function csrOf(type: KeyType): Uint8Array {
   return encodeRequest({
     subject: makeName([
       { type: "C", value: "IN" },
@@ -197,10 +197,10 @@ function library(
 }
 
 /** The floor: what no issuance can do without. */
-function floor(issuerType: IssuerKeyType, leafType: IssuerKeyType) {
+function floor(issuerType: KeyType, leafType: KeyType) {
   const leaf = generateKeyPairOf(leafType);
   const payload = randomBytes(600);
-  const digestOf = (type: IssuerKeyType) =>
+  const digestOf = (type: KeyType) =>
     type === "Ed25519"
       ? null
       : type === "P-384"
@@ -218,12 +218,12 @@ function floor(issuerType: IssuerKeyType, leafType: IssuerKeyType) {
   };
 }
 
-function generateKeyPairOf(type: IssuerKeyType) {
+function generateKeyPairOf(type: KeyType) {
   const privateKey = generateKey(type);
   return { privateKey, publicKey: createPublicKey(privateKey) };
 }
 
-const pairs: readonly (readonly [IssuerKeyType, IssuerKeyType])[] = [
+const pairs: readonly (readonly [KeyType, KeyType])[] = [
   ["P-256", "P-256"],
   ["P-256", "RSA-2048"],
   ["P-384", "P-256"],

@@ -13,12 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
-import { openAuthority } from "../src/server/open-authority.ts";
-import type { Certificate } from "../src/x509/certificate.ts";
-import { encodeRequest } from "../src/x509/csr.ts";
-import { makeName } from "../src/x509/name.ts";
-import { certIdOf, encodeOcspRequest } from "../src/x509/ocsp.ts";
-import { parseOcspResponse } from "../src/x509/read-ocsp.ts";
+import { openAuthority } from "../src/config/open-authority.ts";
+import type { Certificate } from "../src/x509/certificate/read.ts";
+import { encodeRequest } from "../src/x509/csr/read.ts";
+import { makeName } from "../src/x509/name/read.ts";
+import { certIdOf, encodeOcspRequest } from "../src/x509/ocsp/encode.ts";
+import { parseOcspResponse } from "../src/x509/ocsp/read.ts";
 import type { LoadOrder, LoadResult } from "./clients/raw-http.ts";
 import { printJson, printTable } from "./figures.ts";
 

@@ -9,7 +9,7 @@ import {
   certificateColumns,
   certificateValues,
   reversedName,
-} from "../src/store/rows.ts";
+} from "../src/store/index/rows.ts";
 import type { NewAuditEntry, NewCertificate } from "../src/store/store.ts";
 
 const DAY = 86_400_000;

@@ -12,10 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
-import { openTokenKey } from "../src/server/open-authority.ts";
-import { parseCertificateChain } from "../src/x509/certificate.ts";
-import { encodeRequest } from "../src/x509/csr.ts";
-import { makeName } from "../src/x509/name.ts";
+import { openTokenKey } from "../src/config/open-authority.ts";
+import { parseCertificateChain } from "../src/x509/certificate/read.ts";
+import { encodeRequest } from "../src/x509/csr/read.ts";
+import { makeName } from "../src/x509/name/read.ts";
 import { measure, percentile, printJson, printTable } from "./figures.ts";
 
 const CONNECTIONS = 16;

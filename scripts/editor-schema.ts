@@ -1,5 +1,5 @@
-import type { SchemaNode } from "../src/config/node.ts";
-import { configNode } from "../src/config/schema.ts";
+import type { SchemaNode } from "../src/config/schema/node.ts";
+import { configNode } from "../src/config/schema/schema.ts";
 
 /** The JSON Schema (draft 2020-12) by which editors complete and check `countersign.yaml`. */
 export function renderEditorSchema(): string {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { initialise, initialiseDefaults, ownHosts } from "../src/cli/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
-import { openAuthority } from "../src/server/open-authority.ts";
+import { openAuthority } from "../src/config/open-authority.ts";
 import { obtainOwnCertificate } from "../src/server/own-certificate.ts";
 import { ownProfile } from "../src/server/own-profile.ts";
 import { openRevocation } from "../src/server/revocation/open.ts";

@@ -11,17 +11,17 @@ import type {
   RevocationReason,
   StoredCertificate,
 } from "../store/store.ts";
-import { type VerifiedRequest, verifyRequest } from "../x509/csr.ts";
+import { type VerifiedRequest, verifyRequest } from "../x509/csr/read.ts";
 import { auditLine, type Decision } from "./audit.ts";
 import { type Caller, type CertificateCaller, type InternalCaller, identityOf } from "./caller.ts";
 import { type CheckResult, checkRequest } from "./check.ts";
-import { idempotencySpend, termsOf, tokenSpend } from "./credentials.ts";
 import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
 import type { Issuer } from "./issuer.ts";
 import { prepareRenewal } from "./renew.ts";
 import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
 import { revoke } from "./revoke.ts";
-import type { EnrolmentToken, MintedToken, TokenRequest } from "./tokens.ts";
+import { idempotencySpend, termsOf, tokenSpend } from "./spends.ts";
+import type { EnrolmentToken, MintedToken, TokenRequest } from "./token/own.ts";
 
 /** Mints own tokens and verifies own and trusted foreign ones. */
 export interface TokenDesk {

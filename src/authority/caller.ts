@@ -1,7 +1,7 @@
 /** Who asks, as the core sees it: a type, no HTTP. */
 
 import type { StoredCertificate } from "../store/store.ts";
-import type { EnrolmentToken } from "./tokens.ts";
+import type { EnrolmentToken } from "./token/own.ts";
 
 /** What every caller has in common: where the request came from and how to find it in the log. */
 export interface Origin {

@@ -1,10 +1,10 @@
 import type { Notice } from "../policy/decide.ts";
 import type { Violation } from "../refusal.ts";
-import { parseCertificate } from "../x509/certificate.ts";
-import { extensionName } from "../x509/extensions.ts";
-import { formatGeneralName } from "../x509/general-name.ts";
-import { formatName } from "../x509/name.ts";
-import { assembleCertificate } from "../x509/template.ts";
+import { parseCertificate } from "../x509/certificate/read.ts";
+import { assembleCertificate } from "../x509/certificate/template.ts";
+import { extensionName } from "../x509/extensions/encode.ts";
+import { formatGeneralName } from "../x509/name/general-name.ts";
+import { formatName } from "../x509/name/read.ts";
 import { type IssueInput, type Issuing, judge } from "./issue.ts";
 
 /** The certificate as it would be issued, except for the serial, which is drawn when signing. */

@@ -8,9 +8,9 @@ import { createHash, type KeyObject } from "node:crypto";
 import { parseIndex } from "../openssl/index-txt.ts";
 import type { Profile } from "../policy/profile.ts";
 import type { Store, StoredCertificate } from "../store/store.ts";
-import { type Certificate, parseCertificate, verifySignedBy } from "../x509/certificate.ts";
-import { formatGeneralName } from "../x509/general-name.ts";
-import { parsePublicKey } from "../x509/public-key.ts";
+import { type Certificate, parseCertificate, verifySignedBy } from "../x509/certificate/read.ts";
+import { parsePublicKey } from "../x509/key/read-public.ts";
+import { formatGeneralName } from "../x509/name/general-name.ts";
 import { issuerIdOf } from "./issuer.ts";
 
 export interface ExamineOptions {

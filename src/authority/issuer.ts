@@ -1,8 +1,8 @@
 import { createHash, type KeyObject } from "node:crypto";
 import { encodePem } from "../der/pem.ts";
-import { type Certificate, verifySignedBy } from "../x509/certificate.ts";
-import { formatName, sameName } from "../x509/name.ts";
-import { parsePublicKey, publicKeyOf } from "../x509/public-key.ts";
+import { type Certificate, verifySignedBy } from "../x509/certificate/read.ts";
+import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
+import { formatName, sameName } from "../x509/name/read.ts";
 import type { Signer } from "./signer/signer.ts";
 
 /** The issuing authority: its certificate, its way up to the root, and the key that signs. */

@@ -6,10 +6,10 @@
 import type { Grant } from "../policy/grant.ts";
 import type { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
-import { type Certificate, parseCertificate } from "../x509/certificate.ts";
-import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../x509/csr.ts";
-import { type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
-import { parsePublicKey } from "../x509/public-key.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
+import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../x509/csr/read.ts";
+import { parsePublicKey } from "../x509/key/read-public.ts";
+import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
 import type { CertificateCaller } from "./caller.ts";
 import { identityOf } from "./caller.ts";
 

@@ -5,8 +5,8 @@
 
 import { oids } from "../der/oid.ts";
 import type { CertificatePlan } from "../policy/decide.ts";
-import { parseCertificate } from "../x509/certificate.ts";
-import { formatGeneralName } from "../x509/general-name.ts";
+import { parseCertificate } from "../x509/certificate/read.ts";
+import { formatGeneralName } from "../x509/name/general-name.ts";
 import type { Issuer } from "./issuer.ts";
 
 /**

@@ -1,13 +1,13 @@
 import type { CertificatePlan } from "../policy/decide.ts";
 import type { Profile } from "../policy/profile.ts";
-import { extendedKeyUsageOids, type KeyUsage } from "../x509/extensions.ts";
-import { lintCertificate } from "../x509/lint.ts";
 import {
   assembleCertificate,
   type CrlPartitions,
   compileTemplate,
   type Template,
-} from "../x509/template.ts";
+} from "../x509/certificate/template.ts";
+import { extendedKeyUsageOids, type KeyUsage } from "../x509/extensions/encode.ts";
+import { lintCertificate } from "../x509/lint/lint.ts";
 import type { Issuer } from "./issuer.ts";
 
 /** Where relying parties find revocation and issuers; goes into every certificate (RFC 5280 4.2). */

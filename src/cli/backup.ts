@@ -5,8 +5,8 @@ import {
   type BackupReport,
   makeBackup,
   restoreBackup,
-} from "../authority/backup.ts";
-import { authorityFiles } from "../authority/create.ts";
+} from "../ceremony/backup.ts";
+import { authorityFiles } from "../ceremony/folder.ts";
 import { rootCrlFile } from "../server/revocation/open.ts";
 import { formatExamination, lookAt } from "./doctor.ts";
 import { CommandFailure } from "./failure.ts";

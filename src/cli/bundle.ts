@@ -1,8 +1,8 @@
 import { basename, dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { pemBundle, pkcs12Bundle } from "../client/bundle.ts";
-import { writeAtomically } from "../client/files.ts";
-import { loadIdentity } from "../client/identity.ts";
+import { pemBundle, pkcs12Bundle } from "../client/identity/bundle.ts";
+import { writeAtomically } from "../client/identity/files.ts";
+import { loadIdentity } from "../client/identity/identity.ts";
 import { defaultIdentityFolder, speakingPlainly } from "./client-options.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { passphraseFlag } from "./options.ts";

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { enroll } from "../client/enroll.ts";
-import { identityFiles } from "../client/files.ts";
-import { standingOf } from "../client/identity.ts";
-import { defaultKeyType, type KeyType, keyTypes, readKeyType } from "../client/keys.ts";
+import { identityFiles } from "../client/identity/files.ts";
+import { standingOf } from "../client/identity/identity.ts";
+import { defaultKeyType, type KeyType, keyTypes, readKeyType } from "../client/identity/keys.ts";
 import {
   defaultIdentityFolder,
   fileFlag,

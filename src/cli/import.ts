@@ -15,10 +15,20 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
-import { type Adoption, carryOut, prepareAdoption } from "../authority/adopt.ts";
-import { authorityFiles, keyToPem, writeNewFile } from "../authority/create.ts";
+import { authorityFiles, writeNewFile } from "../ceremony/folder.ts";
+import { type Adoption, carryOut, prepareAdoption } from "../ceremony/openssl/adopt.ts";
+import {
+  type PlannedProfile,
+  planNames,
+  planProfiles,
+  planSubject,
+  profileByUsage,
+  Telling,
+} from "../ceremony/openssl/plan.ts";
+import { Faults, type OpensslFolder, readOpensslFolder } from "../ceremony/openssl/read.ts";
 import { encodePem } from "../der/pem.ts";
-import type { GeneralName } from "../x509/general-name.ts";
+import { keyToPem } from "../x509/key/private-key.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
 import {
   attributesOf,
   commonNameOf,
@@ -28,17 +38,8 @@ import {
   makeName,
   type NameAttribute,
   nameFromAttributes,
-} from "../x509/name.ts";
+} from "../x509/name/read.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
-import {
-  type PlannedProfile,
-  planNames,
-  planProfiles,
-  planSubject,
-  profileByUsage,
-  Telling,
-} from "./import-plan.ts";
-import { Faults, type OpensslFolder, readOpensslFolder } from "./import-read.ts";
 import { configFile, issueOperator, ownHosts } from "./initialise.ts";
 import { collectName, countFlag, passphraseFlag } from "./options.ts";
 

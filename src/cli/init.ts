@@ -1,16 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import {
-  authorityFiles,
-  type IssuerKeyType,
-  inspectFolder,
-  keyTypes,
-} from "../authority/create.ts";
-import { requestFile } from "../authority/create-under.ts";
 import { readPrivateKey } from "../authority/signer/key-file.ts";
-import { parseCertificateChain } from "../x509/certificate.ts";
-import type { GeneralName } from "../x509/general-name.ts";
+import { requestFile } from "../ceremony/create-under.ts";
+import { authorityFiles, inspectFolder } from "../ceremony/folder.ts";
+import { parseCertificateChain } from "../x509/certificate/read.ts";
+import { type KeyType, keyTypes } from "../x509/key/private-key.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { configFile, initialise, initialiseDefaults } from "./initialise.ts";
 import { collectName, countFlag, durationFlag, passphraseFlag } from "./options.ts";
@@ -19,7 +15,7 @@ interface InitFlags {
   readonly data: string;
   readonly name: string;
   readonly subject: string;
-  readonly keyType: IssuerKeyType;
+  readonly keyType: KeyType;
   readonly validity?: number;
   readonly issuingValidity?: number;
   readonly dns: readonly GeneralName[];

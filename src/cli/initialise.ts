@@ -3,31 +3,27 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import {
-  createAuthority,
-  finishCreation,
-  type IssuerKeyType,
-  keyToPem,
-  writeNewFile,
-} from "../authority/create.ts";
-import { createUnder } from "../authority/create-under.ts";
+import { createAuthority } from "../ceremony/create.ts";
+import { createUnder } from "../ceremony/create-under.ts";
+import { finishCreation, writeNewFile } from "../ceremony/folder.ts";
 import { compileConfig } from "../config/compile.ts";
 import { renderDefaultConfig } from "../config/default-file.ts";
 import { loadConfig } from "../config/load.ts";
+import { openAuthority } from "../config/open-authority.ts";
 import { encodePem } from "../der/pem.ts";
-import { openAuthority } from "../server/open-authority.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
-import type { Certificate } from "../x509/certificate.ts";
-import { encodeRequest } from "../x509/csr.ts";
-import type { GeneralName } from "../x509/general-name.ts";
+import type { Certificate } from "../x509/certificate/read.ts";
+import { encodeRequest } from "../x509/csr/read.ts";
+import { type KeyType, keyToPem } from "../x509/key/private-key.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
 import {
   attributesOf,
   type DistinguishedName,
   findAttributeType,
   makeName,
   parseSubjectText,
-} from "../x509/name.ts";
+} from "../x509/name/read.ts";
 import { CommandFailure, failure } from "./failure.ts";
 
 export const configFile = "countersign.yaml";
@@ -39,7 +35,7 @@ export interface InitialiseOptions {
   readonly name: string;
   /** Subject of the CA certificates without the CN, e.g. /C=IN/ST=Karnataka/O=Example. */
   readonly subject: string;
-  readonly keyType: IssuerKeyType;
+  readonly keyType: KeyType;
   readonly rootValidityDays: number;
   readonly issuingValidityDays: number;
   readonly hosts: readonly GeneralName[];
@@ -175,7 +171,7 @@ export async function issueOperator(options: {
     put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
     put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
     // Read when it is needed: a service that runs keeps no code for it in memory.
-    const { encodePkcs12 } = await import("../x509/pkcs12.ts");
+    const { encodePkcs12 } = await import("../x509/key/encode-pkcs12.ts");
     const bundle = await encodePkcs12({
       privateKey,
       certificates: [der, ...intermediates.map((one) => one.der)],

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { decodePem } from "../der/pem.ts";
-import { type LintFinding, lintCertificate } from "../x509/lint.ts";
+import { type LintFinding, lintCertificate } from "../x509/lint/lint.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 
 interface FileFinding extends LintFinding {

@@ -1,8 +1,8 @@
 /** `countersign`: one binary. Reads flags, calls a command, and alone may end the process. */
 
 import { Command, CommanderError } from "commander";
-import { UnusableAuthority } from "../server/open-authority.ts";
-import { version } from "../server/version.ts";
+import { UnusableAuthority } from "../config/open-authority.ts";
+import { version } from "../version.ts";
 import { registerBackup } from "./backup.ts";
 import { registerBundle } from "./bundle.ts";
 import { registerCerts } from "./certs.ts";

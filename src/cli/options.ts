@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CompiledConfig, compileConfig } from "../config/compile.ts";
 import { parseDuration } from "../config/duration.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
-import { type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
+import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
 import { failure } from "./failure.ts";
 
 /** The flags of every command that works on a data folder. */

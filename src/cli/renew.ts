@@ -1,9 +1,16 @@
 import { type Command, Option } from "commander";
-import { runDaemon } from "../client/daemon.ts";
-import { type Hook, hasHook, oweHook, owesHook, readSignal, runHook } from "../client/hook.ts";
-import { loadIdentity, standingOf } from "../client/identity.ts";
-import type { FirstEnrolment, Renewal } from "../client/renew.ts";
-import { renew } from "../client/renew.ts";
+import { loadIdentity, standingOf } from "../client/identity/identity.ts";
+import { runDaemon } from "../client/renewal/daemon.ts";
+import {
+  type Hook,
+  hasHook,
+  oweHook,
+  owesHook,
+  readSignal,
+  runHook,
+} from "../client/renewal/hook.ts";
+import type { FirstEnrolment, Renewal } from "../client/renewal/renew.ts";
+import { renew } from "../client/renewal/renew.ts";
 import {
   defaultIdentityFolder,
   fileFlag,

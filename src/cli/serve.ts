@@ -2,10 +2,10 @@ import type { AddressInfo } from "node:net";
 import process from "node:process";
 import type { Command } from "commander";
 import { AggregatorRegistry } from "prom-client";
-import { inspectFolder } from "../authority/create.ts";
+import { inspectFolder } from "../ceremony/folder.ts";
 import { type RunningService, startService } from "../server/service.ts";
-import { version } from "../server/version.ts";
 import { remoteStore } from "../store/remote.ts";
+import { version } from "../version.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import {
   configFile,

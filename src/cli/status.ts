@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { loadIdentity, standingOf } from "../client/identity.ts";
-import { lifetimeOf, suggestedWindow } from "../client/renew.ts";
-import { renewalInstant } from "../client/schedule.ts";
+import { loadIdentity, standingOf } from "../client/identity/identity.ts";
+import { lifetimeOf, suggestedWindow } from "../client/renewal/renew.ts";
+import { renewalInstant } from "../client/renewal/schedule.ts";
 import { defaultIdentityFolder, speakingPlainly } from "./client-options.ts";
 import { CommandFailure } from "./failure.ts";
 

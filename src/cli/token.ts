@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { openTokenKey } from "../server/open-authority.ts";
-import { parseCertificateChain } from "../x509/certificate.ts";
-import { requestBytes } from "../x509/csr.ts";
-import type { GeneralName } from "../x509/general-name.ts";
+import { openTokenKey } from "../config/open-authority.ts";
+import { parseCertificateChain } from "../x509/certificate/read.ts";
+import { requestBytes } from "../x509/csr/read.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
 import { CommandFailure, failure } from "./failure.ts";
 import {
   collectName,

@@ -1,21 +1,21 @@
 /** From a token to a certificate: the key is made here and stays here. */
 
 import { encodePem } from "../der/pem.ts";
-import { encodeRequest } from "../x509/csr.ts";
-import { type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
-import { type DistinguishedName, makeName, parseSubjectText } from "../x509/name.ts";
+import { encodeRequest } from "../x509/csr/read.ts";
+import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
+import { type DistinguishedName, makeName, parseSubjectText } from "../x509/name/read.ts";
 import { type KnownAuthority, readSubjectRules, requestCertificate } from "./authority.ts";
-import { readPendingKey, writePendingKey } from "./files.ts";
+import { readPendingKey, writePendingKey } from "./identity/files.ts";
 import {
   assembleIdentity,
   type EnrolmentRecord,
   type Identity,
   loadIdentity,
   saveIdentity,
-} from "./identity.ts";
-import { defaultKeyType, type KeyType, keyOfType, keyPem, makeKey } from "./keys.ts";
+} from "./identity/identity.ts";
+import { defaultKeyType, type KeyType, keyOfType, keyPem, makeKey } from "./identity/keys.ts";
 import { ClientError } from "./problem.ts";
-import { persist } from "./schedule.ts";
+import { persist } from "./renewal/schedule.ts";
 import {
   lastingSource,
   readClaims,

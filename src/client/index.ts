@@ -6,26 +6,26 @@
  * const identity = await autoRenew({ dir: "identity", token: { file: "token.txt" } });
  */
 
-export { type AutoRenewOptions, autoRenew } from "./auto-renew.ts";
-export { pemBundle, pkcs12Bundle } from "./bundle.ts";
 export { type EnrollOptions, type Enrolment, enroll } from "./enroll.ts";
+export { pemBundle, pkcs12Bundle } from "./identity/bundle.ts";
 export {
   type EnrolmentRecord,
   type Identity,
   type IdentityStanding,
   loadIdentity,
   standingOf,
-} from "./identity.ts";
-export { type KeyType, keyTypes } from "./keys.ts";
-export type { LiveIdentity, LiveStatus } from "./live-identity.ts";
+} from "./identity/identity.ts";
+export { type KeyType, keyTypes } from "./identity/keys.ts";
+export type { LiveIdentity, LiveStatus } from "./identity/live-identity.ts";
+export type { TlsOptions } from "./identity/tls-material.ts";
 export { ClientError, type ClientFailureCode } from "./problem.ts";
-export { type Renewal, type RenewOptions, renew } from "./renew.ts";
+export { type AutoRenewOptions, autoRenew } from "./renewal/auto-renew.ts";
+export { type Renewal, type RenewOptions, renew } from "./renewal/renew.ts";
 export {
   type GuardOptions,
   type RevocationGuard,
   revocationGuard,
   type Verdict,
   type VerdictRule,
-} from "./revocation-guard.ts";
-export type { TlsOptions } from "./tls-material.ts";
+} from "./revocation/guard.ts";
 export type { TokenSource } from "./token.ts";

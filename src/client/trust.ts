@@ -9,7 +9,7 @@
 
 import { createHash } from "node:crypto";
 import { decodePem, encodePem } from "../der/pem.ts";
-import { parseCertificate } from "../x509/certificate.ts";
+import { parseCertificate } from "../x509/certificate/read.ts";
 import { send } from "./http.ts";
 import { ClientError, readProblem } from "./problem.ts";
 

@@ -1,4 +1,4 @@
-import type { ForeignIssuer } from "../authority/token-desk.ts";
+import type { ForeignIssuer } from "../authority/token/desk.ts";
 import { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
@@ -6,7 +6,7 @@ import { findContradictions } from "./contradictions.ts";
 import { type LoadedConfig, refuse } from "./load.ts";
 import { formatOrigin } from "./problem.ts";
 import { basePolicyOf, profileOptionsOf } from "./profile-options.ts";
-import type { Config } from "./schema.ts";
+import type { Config } from "./schema/schema.ts";
 import type { Secret } from "./secret.ts";
 
 export interface Listener {

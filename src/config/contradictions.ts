@@ -4,7 +4,7 @@ import { formatDuration } from "./duration.ts";
 import type { LoadedConfig } from "./load.ts";
 import { nearest } from "./nearest.ts";
 import { configProblem, formatWritten, type KeyPath } from "./problem.ts";
-import type { Config } from "./schema.ts";
+import type { Config } from "./schema/schema.ts";
 
 /** What is right key by key and wrong together, or wrong in a way that a schema cannot say. */
 export function findContradictions(loaded: LoadedConfig): Violation[] {

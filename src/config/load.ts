@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
-import { isPlainMap } from "./node.ts";
 import {
   applyOverride,
   type Override,
@@ -17,7 +16,8 @@ import {
   type Origin,
 } from "./problem.ts";
 import { resolveValue, type ShownValue } from "./resolve.ts";
-import { type Config, configNode } from "./schema.ts";
+import { isPlainMap } from "./schema/node.ts";
+import { type Config, configNode } from "./schema/schema.ts";
 import { readSource, type Source } from "./source.ts";
 
 export interface ConfigRequest {

@@ -2,8 +2,8 @@ import Value from "typebox/value";
 import { parse } from "yaml";
 import type { Violation } from "../refusal.ts";
 import { nearest } from "./nearest.ts";
-import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./node.ts";
 import { configProblem, formatKeyPath, type KeyPath, type Origin } from "./problem.ts";
+import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
 
 /** Values from the environment and from flags: which key each one means, and putting them in place. */
 

@@ -1,4 +1,4 @@
-import type { Config } from "./schema.ts";
+import type { Config } from "./schema/schema.ts";
 
 /**
  * The written policy and profiles in the form that profiles are compiled from: `anything` spelled

@@ -4,10 +4,10 @@ import Value from "typebox/value";
 import type { Violation } from "../refusal.ts";
 import { parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
-import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./node.ts";
 import { configProblem, formatWritten, type KeyPath, type Origin } from "./problem.ts";
+import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
+import type { RenewBefore } from "./schema/values.ts";
 import { Secret } from "./secret.ts";
-import type { RenewBefore } from "./values.ts";
 
 /** What the walk needs to know of the world, and what it finds. */
 export interface Resolving {

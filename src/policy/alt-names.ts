@@ -2,7 +2,7 @@
 
 import ipaddr from "ipaddr.js";
 import type { Violation } from "../refusal.ts";
-import { formatGeneralName, type GeneralName } from "../x509/general-name.ts";
+import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
 
 /** Patterns by kind of name; a kind without a pattern is refused. */
 export interface AltNamePolicy {

@@ -5,16 +5,20 @@
 
 import { oids } from "../der/oid.ts";
 import type { Violation } from "../refusal.ts";
-import type { VerifiedRequest } from "../x509/csr.ts";
-import { formatGeneralName, type GeneralName, parseGeneralNameText } from "../x509/general-name.ts";
+import type { VerifiedRequest } from "../x509/csr/read.ts";
+import type { PublicKey } from "../x509/key/read-public.ts";
+import {
+  formatGeneralName,
+  type GeneralName,
+  parseGeneralNameText,
+} from "../x509/name/general-name.ts";
 import {
   attributesOf,
   commonNameOf,
   type DistinguishedName,
   formatName,
   sameName,
-} from "../x509/name.ts";
-import type { PublicKey } from "../x509/public-key.ts";
+} from "../x509/name/read.ts";
 import { judgeName } from "./alt-names.ts";
 import type { Grant } from "./grant.ts";
 import { judgeKey } from "./keys.ts";

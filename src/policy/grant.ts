@@ -1,5 +1,5 @@
-import type { GeneralName } from "../x509/general-name.ts";
-import type { DistinguishedName } from "../x509/name.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
+import type { DistinguishedName } from "../x509/name/read.ts";
 
 /** What a credential entitles to: the ceiling of a request, made by whoever proved the credential. */
 export interface Grant {

@@ -1,5 +1,5 @@
 import type { Violation } from "../refusal.ts";
-import type { PublicKey } from "../x509/public-key.ts";
+import type { PublicKey } from "../x509/key/read-public.ts";
 
 /** Types and sizes of keys that may be certified. */
 export interface KeyPolicy {

@@ -2,8 +2,12 @@
 
 import { unknownObject } from "../openssl/words.ts";
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
-import { extendedKeyUsageOids, findExtendedKeyUsage, type KeyUsage } from "../x509/extensions.ts";
-import { findAttributeType } from "../x509/name.ts";
+import {
+  extendedKeyUsageOids,
+  findExtendedKeyUsage,
+  type KeyUsage,
+} from "../x509/extensions/encode.ts";
+import { findAttributeType } from "../x509/name/read.ts";
 import { type AltNamePolicy, isPatternWithin } from "./alt-names.ts";
 import type { KeyPolicy } from "./keys.ts";
 import type { SubjectPolicy, SubjectRule } from "./subject.ts";

@@ -5,13 +5,17 @@
 
 import { DerError } from "../der/reader.ts";
 import type { Violation } from "../refusal.ts";
-import type { RequestedExtension, VerifiedRequest } from "../x509/csr.ts";
+import type { RequestedExtension, VerifiedRequest } from "../x509/csr/read.ts";
+import {
+  extendedKeyUsageName,
+  extendedKeyUsageOids,
+  extensionOids,
+} from "../x509/extensions/encode.ts";
 import {
   readBasicConstraints,
   readExtendedKeyUsage,
   readKeyUsage,
-} from "../x509/extension-values.ts";
-import { extendedKeyUsageName, extendedKeyUsageOids, extensionOids } from "../x509/extensions.ts";
+} from "../x509/extensions/read.ts";
 import type { Notice } from "./decide.ts";
 import type { Profile } from "./profile.ts";
 

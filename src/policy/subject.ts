@@ -18,7 +18,7 @@ import {
   findAttributeType,
   type NameAttribute,
   nameFromAttributes,
-} from "../x509/name.ts";
+} from "../x509/name/read.ts";
 import type { Notice } from "./decide.ts";
 
 export type SubjectRule = "match" | "supplied" | "optional";

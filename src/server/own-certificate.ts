@@ -11,14 +11,14 @@ import {
   writeSync,
 } from "node:fs";
 import type { Authority } from "../authority/authority.ts";
-import { keyToPem } from "../authority/create.ts";
 import { decodePem, encodePem } from "../der/pem.ts";
 import type { Profile } from "../policy/profile.ts";
-import { type Certificate, parseCertificate } from "../x509/certificate.ts";
-import { encodeRequest } from "../x509/csr.ts";
-import { formatGeneralName, type GeneralName } from "../x509/general-name.ts";
-import { makeName } from "../x509/name.ts";
-import { publicKeyOf } from "../x509/public-key.ts";
+import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
+import { encodeRequest } from "../x509/csr/read.ts";
+import { keyToPem } from "../x509/key/private-key.ts";
+import { publicKeyOf } from "../x509/key/read-public.ts";
+import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
+import { makeName } from "../x509/name/read.ts";
 import type { ServerIdentity } from "./tls.ts";
 
 export interface OwnCertificateOptions {

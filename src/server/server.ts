@@ -10,6 +10,7 @@ import type { Issuer } from "../authority/issuer.ts";
 import { timeOrderedId } from "../authority/time-ordered-id.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { refused } from "../refusal.ts";
+import { version } from "../version.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
 import { docsRoutes } from "./docs/docs.ts";
 import { limitRequests } from "./limits.ts";
@@ -27,7 +28,6 @@ import { sharedSchemas } from "./rest/schemas.ts";
 import { tokenRoutes } from "./rest/tokens.ts";
 import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
-import { version } from "./version.ts";
 
 export interface ServerParts {
   readonly config: CompiledConfig;

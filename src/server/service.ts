@@ -8,11 +8,11 @@ import { pino } from "pino";
 import type { Authority } from "../authority/authority.ts";
 import type { Issuer } from "../authority/issuer.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { checkProfiles, openAuthority } from "../config/open-authority.ts";
 import type { Store } from "../store/store.ts";
-import type { GeneralName } from "../x509/general-name.ts";
-import { attributesOf, findAttributeType } from "../x509/name.ts";
+import type { GeneralName } from "../x509/name/general-name.ts";
+import { attributesOf, findAttributeType } from "../x509/name/read.ts";
 import { listenForMetrics } from "./metrics.ts";
-import { checkProfiles, openAuthority } from "./open-authority.ts";
 import {
   type OwnCertificateOptions,
   obtainOwnCertificate,

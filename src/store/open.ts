@@ -1,7 +1,7 @@
 /** From a URL to an engine: the only place that knows both. */
 
 import { dirname, join } from "node:path";
-import { holdLock } from "./lock.ts";
+import { holdLock } from "./sqlite/lock.ts";
 import { type Store, StoreUnavailable } from "./store.ts";
 
 export interface StoreOptions {
@@ -16,11 +16,11 @@ export interface StoreOptions {
  */
 export async function openStore(url: string, options: StoreOptions): Promise<Store> {
   if (isPostgres(url)) {
-    const { PostgresStore } = await import("./postgres.ts");
+    const { PostgresStore } = await import("./postgres/store.ts");
     return PostgresStore.open({ url, log: options.log });
   }
   const file = sqliteFile(url);
-  const { SqliteStore } = await import("./sqlite.ts");
+  const { SqliteStore } = await import("./sqlite/store.ts");
   const lock = options.exclusive ? holdLock(join(dirname(file), ".lock")) : undefined;
   try {
     const store = await SqliteStore.open({ file, migrate: true, soleWriter: options.exclusive });
@@ -39,11 +39,11 @@ export async function openStore(url: string, options: StoreOptions): Promise<Sto
 /** Brings a database's schema forward; gives the steps that were applied. */
 export async function migrateStore(url: string): Promise<readonly string[]> {
   if (isPostgres(url)) {
-    const { migratePostgres } = await import("./postgres-open.ts");
+    const { migratePostgres } = await import("./postgres/open.ts");
     return migratePostgres(url);
   }
   const file = sqliteFile(url);
-  const { migrateFile } = await import("./sqlite-open.ts");
+  const { migrateFile } = await import("./sqlite/open.ts");
   return migrateFile(file);
 }
 

@@ -10,9 +10,9 @@ import Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import type pg from "pg";
 import { migrate } from "./migrate.ts";
-import { describePostgresFailure } from "./postgres-failure.ts";
-import { migratePostgres, openPool } from "./postgres-open.ts";
-import { guard, migrateFile } from "./sqlite-open.ts";
+import { describePostgresFailure } from "./postgres/failure.ts";
+import { migratePostgres, openPool } from "./postgres/open.ts";
+import { guard, migrateFile } from "./sqlite/open.ts";
 import { StoreUnavailable } from "./store.ts";
 
 const ROWS_AT_ONCE = 2000;

@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import { type ExtensionSpec, encodeExtension, type KeyUsage } from "./extensions.ts";
+import { type ExtensionSpec, encodeExtension, type KeyUsage } from "./extensions/encode.ts";
 
 /** What the unchanging extensions of a template say, in values rather than bytes. */
 export interface ProbeContent {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import supertest from "supertest";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import { parseCertificateChain } from "../../src/x509/certificate.ts";
+import { parseCertificateChain } from "../../src/x509/certificate/read.ts";
 import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 
 let authority: TestAuthority;

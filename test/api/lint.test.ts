@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Templates } from "../../src/authority/templates.ts";
 import type { CertificatePlan } from "../../src/policy/decide.ts";
-import { makeName } from "../../src/x509/name.ts";
-import { publicKeyOf } from "../../src/x509/public-key.ts";
+import { publicKeyOf } from "../../src/x509/key/read-public.ts";
+import { makeName } from "../../src/x509/name/read.ts";
 import { newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 
 let authority: TestAuthority;

@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp.ts";
-import { parseOcspResponse } from "../../src/x509/read-ocsp.ts";
+import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
+import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
 import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 
 let authority: TestAuthority;

@@ -6,10 +6,10 @@ import { connect } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import { parseCertificate } from "../../src/x509/certificate.ts";
-import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp.ts";
-import { parseCrl } from "../../src/x509/read-crl.ts";
-import { parseOcspResponse } from "../../src/x509/read-ocsp.ts";
+import { parseCertificate } from "../../src/x509/certificate/read.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
+import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
+import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
 import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { testWith } from "../helpers/programs.ts";
 

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseCrl } from "../../src/x509/read-crl.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
 import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
 import { serveFolder } from "../helpers/serve-folder.ts";

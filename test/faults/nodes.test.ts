@@ -4,7 +4,7 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
-import { parseCrl } from "../../src/x509/read-crl.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
 import {
   type Answer,
   type Holder,

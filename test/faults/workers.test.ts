@@ -12,7 +12,7 @@ import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseCrl } from "../../src/x509/read-crl.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
 import { type Holder, makeCsr, newKey, pemOf, testSubject } from "../helpers/authority.ts";
 import { until } from "../helpers/node-services.ts";
 import {

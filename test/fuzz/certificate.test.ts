@@ -3,22 +3,22 @@ import { createPublicKey, X509Certificate } from "node:crypto";
 import * as peculiar from "@peculiar/x509";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseCertificate, verifySignedBy } from "../../src/x509/certificate.ts";
-import { assembleCrl, encodeRevokedEntry, encodeTbsCertList } from "../../src/x509/crl.ts";
-import { type GeneralName, generalName } from "../../src/x509/general-name.ts";
-import { lintCertificate } from "../../src/x509/lint.ts";
-import { type DistinguishedName, makeName } from "../../src/x509/name.ts";
+import { parseCertificate, verifySignedBy } from "../../src/x509/certificate/read.ts";
+import { assembleCertificate, compileTemplate } from "../../src/x509/certificate/template.ts";
+import { assembleCrl, encodeRevokedEntry, encodeTbsCertList } from "../../src/x509/crl/encode.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
+import { publicKeyOf } from "../../src/x509/key/read-public.ts";
+import { lintCertificate } from "../../src/x509/lint/lint.ts";
+import { type GeneralName, generalName } from "../../src/x509/name/general-name.ts";
+import { type DistinguishedName, makeName } from "../../src/x509/name/read.ts";
 import {
   certIdOf,
   encodeBasicResponse,
   encodeOcspRequest,
   encodeOcspResponse,
   encodeResponseData,
-} from "../../src/x509/ocsp.ts";
-import { publicKeyOf } from "../../src/x509/public-key.ts";
-import { parseCrl } from "../../src/x509/read-crl.ts";
-import { parseOcspRequest, parseOcspResponse } from "../../src/x509/read-ocsp.ts";
-import { assembleCertificate, compileTemplate } from "../../src/x509/template.ts";
+} from "../../src/x509/ocsp/encode.ts";
+import { parseOcspRequest, parseOcspResponse } from "../../src/x509/ocsp/read.ts";
 import {
   day,
   inHex,

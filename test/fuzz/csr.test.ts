@@ -10,9 +10,9 @@ import {
   requestBytes,
   type VerifiedRequest,
   verifyRequest,
-} from "../../src/x509/csr.ts";
-import { formatGeneralName, type GeneralName } from "../../src/x509/general-name.ts";
-import { attributesOf, makeName } from "../../src/x509/name.ts";
+} from "../../src/x509/csr/read.ts";
+import { formatGeneralName, type GeneralName } from "../../src/x509/name/general-name.ts";
+import { attributesOf, makeName } from "../../src/x509/name/read.ts";
 
 x509.cryptoProvider.set(webcrypto as never);
 const long = process.env["COUNTERSIGN_TEST_LONG"] === "1";

@@ -15,9 +15,9 @@ import { loadConfig } from "../../src/config/load.ts";
 import { encodePem } from "../../src/der/pem.ts";
 import { toIndexLine } from "../../src/server/rest/listing.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
-import { encodeRequest } from "../../src/x509/csr.ts";
-import { parseGeneralNameText } from "../../src/x509/general-name.ts";
-import { parseSubjectText } from "../../src/x509/name.ts";
+import { encodeRequest } from "../../src/x509/csr/read.ts";
+import { parseGeneralNameText } from "../../src/x509/name/general-name.ts";
+import { parseSubjectText } from "../../src/x509/name/read.ts";
 import { freePort } from "./free-port.ts";
 import { answerChecker } from "./openapi.ts";
 

@@ -2,8 +2,8 @@
 
 import type { KeyObject } from "node:crypto";
 import * as der from "../../src/der/writer.ts";
-import { encodeExtension, extensionOids } from "../../src/x509/extensions.ts";
-import { signatureAlgorithmDer } from "../../src/x509/signature-algorithm.ts";
+import { encodeExtension, extensionOids } from "../../src/x509/extensions/encode.ts";
+import { signatureAlgorithmDer } from "../../src/x509/key/signature-algorithm.ts";
 import { now, signBytes } from "./x509-chain.ts";
 
 export interface Pieces {

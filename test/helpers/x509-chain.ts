@@ -6,17 +6,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodePem } from "../../src/der/pem.ts";
-import { type Certificate, parseCertificate } from "../../src/x509/certificate.ts";
-import type { GeneralName } from "../../src/x509/general-name.ts";
-import { type DistinguishedName, makeName } from "../../src/x509/name.ts";
-import { publicKeyOf } from "../../src/x509/public-key.ts";
-import { nodeSignOptions, type SignatureAlgorithm } from "../../src/x509/signature-algorithm.ts";
+import { type Certificate, parseCertificate } from "../../src/x509/certificate/read.ts";
 import {
   assembleCertificate,
   type CertificateContent,
   compileTemplate,
   type TemplateOptions,
-} from "../../src/x509/template.ts";
+} from "../../src/x509/certificate/template.ts";
+import { publicKeyOf } from "../../src/x509/key/read-public.ts";
+import {
+  nodeSignOptions,
+  type SignatureAlgorithm,
+} from "../../src/x509/key/signature-algorithm.ts";
+import type { GeneralName } from "../../src/x509/name/general-name.ts";
+import { type DistinguishedName, makeName } from "../../src/x509/name/read.ts";
 
 export interface Party {
   readonly key: KeyObject;

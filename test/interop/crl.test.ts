@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import { parseCertificate } from "../../src/x509/certificate.ts";
+import { parseCertificate } from "../../src/x509/certificate/read.ts";
 import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { until } from "../helpers/node-services.ts";

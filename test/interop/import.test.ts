@@ -2,7 +2,7 @@ import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
-import { SqliteStore } from "../../src/store/sqlite.ts";
+import { SqliteStore } from "../../src/store/sqlite/store.ts";
 import { countersign, makeOpensslCa, type OpensslCa } from "../helpers/openssl-ca.ts";
 import { type ServedFolder, serveFolder } from "../helpers/serve-folder.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
-import { parseCrl } from "../../src/x509/read-crl.ts";
+import { parseCrl } from "../../src/x509/crl/read.ts";
 import {
   callHttps,
   type Holder,

@@ -1,6 +1,7 @@
 /** The rooms of the house and their floors: a room imports only from floors below its own. */
 export const floors: Readonly<Record<string, number>> = {
   "refusal.ts": 0,
+  "version.ts": 0,
   der: 0,
   x509: 1,
   openssl: 1,
@@ -8,6 +9,7 @@ export const floors: Readonly<Record<string, number>> = {
   store: 3,
   authority: 4,
   config: 5,
+  ceremony: 6,
   server: 6,
   client: 6,
   cli: 7,

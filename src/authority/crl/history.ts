@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RevocationEvent, Store } from "../../store/store.ts";
-import { encodeRevokedEntry } from "../../x509/crl.ts";
+import { encodeRevokedEntry } from "../../x509/crl/encode.ts";
 import { CrlEntries } from "./entries.ts";
 import { Fresh } from "./fresh.ts";
 import { partitionOf } from "./scope.ts";

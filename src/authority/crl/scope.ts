@@ -6,7 +6,7 @@
  * certificates that were issued under another count keep theirs.
  */
 
-import type { CrlPartitions } from "../../x509/template.ts";
+import type { CrlPartitions } from "../../x509/certificate/template.ts";
 
 /** All certificates of an issuer, or those that fall to one of `count` partitions. */
 export interface CrlScope {

@@ -1,4 +1,4 @@
-import { certListBytes, type SignableCertList } from "../../x509/crl.ts";
+import { certListBytes, type SignableCertList } from "../../x509/crl/encode.ts";
 import type { Signer } from "./signer.ts";
 
 /** A signer that signs lists of revoked certificates and can be given nothing else. */

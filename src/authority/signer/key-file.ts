@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { nodeSignOptions, type SignatureAlgorithm } from "../../x509/template.ts";
+import { nodeSignOptions, type SignatureAlgorithm } from "../../x509/certificate/template.ts";
 import { type Signer, SignerUnavailable } from "./signer.ts";
 
 const signOnPool = promisify(sign);

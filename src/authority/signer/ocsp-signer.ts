@@ -1,4 +1,4 @@
-import { responseDataBytes, type SignableResponseData } from "../../x509/ocsp.ts";
+import { responseDataBytes, type SignableResponseData } from "../../x509/ocsp/encode.ts";
 import type { Signer } from "./signer.ts";
 
 /** A signer that signs answers about the status of certificates and can be given nothing else. */

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { SignatureAlgorithm } from "../../x509/template.ts";
+import type { SignatureAlgorithm } from "../../x509/certificate/template.ts";
 
 /**
  * A private key that signs and never shows itself. Throws `SignerUnavailable` when the key cannot

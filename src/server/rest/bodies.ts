@@ -6,7 +6,7 @@ import type { Authority } from "../../authority/authority.ts";
 import type { Issued, RequestedValidity } from "../../authority/issue.ts";
 import { parseDuration } from "../../config/duration.ts";
 import { accepted, type Outcome, type Refusal, refused, type Violation } from "../../refusal.ts";
-import { requestBytes } from "../../x509/csr.ts";
+import { requestBytes } from "../../x509/csr/read.ts";
 import { Problem } from "../problem.ts";
 import { toIssuedEntry, toPemChain } from "./entry.ts";
 

@@ -2,9 +2,9 @@ import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import { refused } from "../../refusal.ts";
-import type { Certificate } from "../../x509/certificate.ts";
-import { formatName } from "../../x509/name.ts";
-import { parsePublicKey } from "../../x509/public-key.ts";
+import type { Certificate } from "../../x509/certificate/read.ts";
+import { parsePublicKey } from "../../x509/key/read-public.ts";
+import { formatName } from "../../x509/name/read.ts";
 import { chooseType, pemChainType, unwrap } from "./bodies.ts";
 
 /** Addresses at which relying parties find things, as `GET /v1/ca` names them. */

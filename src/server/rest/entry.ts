@@ -2,7 +2,7 @@ import type { Authority } from "../../authority/authority.ts";
 import type { Issued } from "../../authority/issue.ts";
 import { encodePem } from "../../der/pem.ts";
 import type { StoredCertificate } from "../../store/store.ts";
-import { formatName } from "../../x509/name.ts";
+import { formatName } from "../../x509/name/read.ts";
 
 /** An entry of the index as REST shows it (contract: JSON entry). */
 export interface Entry {

@@ -7,7 +7,7 @@ import { parseDuration } from "../../config/duration.ts";
 import { formatIndexLine } from "../../openssl/index-txt.ts";
 import type { Violation } from "../../refusal.ts";
 import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
-import { formatNameOneline, parseName } from "../../x509/name.ts";
+import { formatNameOneline, parseName } from "../../x509/name/read.ts";
 import { Problem } from "../problem.ts";
 import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { type Entry, statusAt, toEntry, toFullEntry } from "./entry.ts";

@@ -2,8 +2,8 @@ import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import type { Profile } from "../../policy/profile.ts";
-import { extendedKeyUsageName } from "../../x509/extensions.ts";
-import { attributesOf } from "../../x509/name.ts";
+import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
+import { attributesOf } from "../../x509/name/read.ts";
 
 const names = Type.Object({
   dns: Type.Array(Type.String()),

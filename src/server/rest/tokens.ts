@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Violation } from "../../refusal.ts";
-import { type GeneralName, parseGeneralNameText } from "../../x509/general-name.ts";
+import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-name.ts";
 import { Problem } from "../problem.ts";
 import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 

@@ -1,8 +1,8 @@
 /** CRLs and issuers' certificates, as RFC 5280 4.2.1.13 and 4.2.2.1 want them over HTTP. */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { CrlPublisher, PublishedCrl } from "../../authority/crl/publisher.ts";
 import { completeCrl, parseCrlName } from "../../authority/crl/scope.ts";
-import type { CrlPublisher, PublishedCrl } from "../../authority/crl.ts";
 import { type Issuer, issuerIdOf } from "../../authority/issuer.ts";
 import { Problem } from "../problem.ts";
 import { etagOf, sendCacheable } from "./cacheable.ts";

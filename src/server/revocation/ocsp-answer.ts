@@ -1,9 +1,9 @@
 /** An OCSP answer as HTTP: what it says to caches, the same on every way that leads here. */
 
 import { createHash } from "node:crypto";
-import type { OcspAnswer, OcspResponder } from "../../authority/ocsp.ts";
+import type { OcspAnswer, OcspResponder } from "../../authority/ocsp/responder.ts";
 import { StoreUnavailable } from "../../store/store.ts";
-import { encodeOcspError } from "../../x509/ocsp.ts";
+import { encodeOcspError } from "../../x509/ocsp/encode.ts";
 
 export const ocspRequestType = "application/ocsp-request";
 export const ocspResponseType = "application/ocsp-response";

@@ -5,15 +5,15 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Server as TlsServer } from "node:https";
 import { join } from "node:path";
 import type { Authority } from "../../authority/authority.ts";
-import { CrlPublisher } from "../../authority/crl.ts";
-import { OcspResponder, type ResponderIdentity } from "../../authority/ocsp.ts";
+import { CrlPublisher } from "../../authority/crl/publisher.ts";
+import { OcspResponder, type ResponderIdentity } from "../../authority/ocsp/responder.ts";
 import { keySigner } from "../../authority/signer/key-file.ts";
 import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import type { Store } from "../../store/store.ts";
-import type { Certificate } from "../../x509/certificate.ts";
-import { certIdOf, encodeOcspRequest } from "../../x509/ocsp.ts";
-import { parseCrl } from "../../x509/read-crl.ts";
+import type { Certificate } from "../../x509/certificate/read.ts";
+import { parseCrl } from "../../x509/crl/read.ts";
+import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
 import {
   type OwnCertificateOptions,
   obtainOwnCertificate,

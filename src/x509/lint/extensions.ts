@@ -1,6 +1,10 @@
 /** Rules about extensions: what must be there, what must be critical, what excludes what (RFC 5280 4.2). */
 
-import { extendedKeyUsageOids, extensionName, extensionOids as oids } from "../extensions.ts";
+import {
+  extendedKeyUsageOids,
+  extensionName,
+  extensionOids as oids,
+} from "../extensions/encode.ts";
 import type { LintRule, LintSeverity } from "./rule.ts";
 
 const knownOids: ReadonlySet<string> = new Set(Object.values(oids));

@@ -1,7 +1,7 @@
 /** Rules about version, serial number, algorithms and times (RFC 5280 4.1). */
 
-import { readSignatureAlgorithm } from "../read-signature-algorithm.ts";
-import { signatureAlgorithms } from "../signature-algorithm.ts";
+import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
+import { signatureAlgorithms } from "../key/signature-algorithm.ts";
 import type { LintRule } from "./rule.ts";
 
 /** What 64 random bits take; fewer octets cannot hold them. */

@@ -1,7 +1,7 @@
 /** Rules about issuer, subject and alternative names (RFC 5280 4.1.2.4, 4.1.2.6, 4.2.1.6, A.1). */
 
-import { extensionOids } from "../extensions.ts";
-import type { DistinguishedName } from "../name.ts";
+import { extensionOids } from "../extensions/encode.ts";
+import type { DistinguishedName } from "../name/read.ts";
 import type { LintRule } from "./rule.ts";
 
 const PRINTABLE_STRING = 0x13;

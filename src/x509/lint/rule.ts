@@ -1,10 +1,10 @@
 import { DerError, DerReader } from "../../der/reader.ts";
-import * as values from "../extension-values.ts";
-import { extensionOids, type KeyUsage } from "../extensions.ts";
-import { readGeneralNames } from "../general-name.ts";
-import { sameName } from "../name.ts";
-import { type PublicKey, parsePublicKey } from "../public-key.ts";
-import type { CertificateFields } from "../read-certificate.ts";
+import type { CertificateFields } from "../certificate/read-fields.ts";
+import { extensionOids, type KeyUsage } from "../extensions/encode.ts";
+import * as values from "../extensions/read.ts";
+import { type PublicKey, parsePublicKey } from "../key/read-public.ts";
+import { readGeneralNames } from "../name/general-name.ts";
+import { sameName } from "../name/read.ts";
 
 export type LintSeverity = "error" | "warn" | "notice";
 

@@ -4,7 +4,7 @@
  */
 
 import type { Violation } from "../../refusal.ts";
-import type { PublicKey } from "../public-key.ts";
+import type { PublicKey } from "../key/read-public.ts";
 import { exponentProblem } from "./exponent.ts";
 import { hasClosePrimes } from "./fermat.ts";
 import { hasRocaFingerprint } from "./roca.ts";

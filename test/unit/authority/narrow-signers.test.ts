@@ -2,12 +2,16 @@ import { describe, expect, test } from "vitest";
 import { crlSigner } from "../../../src/authority/signer/crl-signer.ts";
 import { keySigner } from "../../../src/authority/signer/key-file.ts";
 import { ocspSigner } from "../../../src/authority/signer/ocsp-signer.ts";
-import { certListBytes, encodeTbsCertList, type SignableCertList } from "../../../src/x509/crl.ts";
+import {
+  certListBytes,
+  encodeTbsCertList,
+  type SignableCertList,
+} from "../../../src/x509/crl/encode.ts";
 import {
   encodeResponseData,
   responseDataBytes,
   type SignableResponseData,
-} from "../../../src/x509/ocsp.ts";
+} from "../../../src/x509/ocsp/encode.ts";
 import { newIssuing, newKey, newRoot, now } from "../../helpers/x509-chain.ts";
 
 const { certificate } = newIssuing(newRoot());

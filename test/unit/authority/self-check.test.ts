@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { issue } from "../../../src/authority/issue.ts";
 import { Templates } from "../../../src/authority/templates.ts";
 import { decodePem } from "../../../src/der/pem.ts";
-import { verifyRequest } from "../../../src/x509/csr.ts";
-import { makeName } from "../../../src/x509/name.ts";
-import type { CertificateContent } from "../../../src/x509/template.ts";
+import type { CertificateContent } from "../../../src/x509/certificate/template.ts";
+import { verifyRequest } from "../../../src/x509/csr/read.ts";
+import { makeName } from "../../../src/x509/name/read.ts";
 import { makeCsr, newKey, startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 
 let authority: TestAuthority;

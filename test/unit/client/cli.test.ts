@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { main } from "../../../src/cli/main.ts";
-import { loadIdentity } from "../../../src/client/identity.ts";
+import { loadIdentity } from "../../../src/client/identity/identity.ts";
 import { startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
 import { until } from "../../helpers/node-services.ts";

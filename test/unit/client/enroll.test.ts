@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { enroll } from "../../../src/client/enroll.ts";
-import { loadIdentity, saveIdentity } from "../../../src/client/identity.ts";
+import { loadIdentity, saveIdentity } from "../../../src/client/identity/identity.ts";
 import { startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
 

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { send } from "../../../src/client/http.ts";
 import { autoRenew } from "../../../src/client/index.ts";
 import { readProblem } from "../../../src/client/problem.ts";
-import { keepRenewed } from "../../../src/client/renewal-loop.ts";
+import { keepRenewed } from "../../../src/client/renewal/loop.ts";
 import { identityFolder } from "../../helpers/identity-folder.ts";
 
 const encode = (claims: object) => Buffer.from(JSON.stringify(claims)).toString("base64url");

@@ -7,7 +7,7 @@ import { renderConfigurationReference } from "../../../scripts/configuration-ref
 import { renderEditorSchema } from "../../../scripts/editor-schema.ts";
 import { renderDefaultConfig } from "../../../src/config/default-file.ts";
 import { settableKeys, variableOf } from "../../../src/config/overrides.ts";
-import { configNode } from "../../../src/config/schema.ts";
+import { configNode } from "../../../src/config/schema/schema.ts";
 
 const validate = new Ajv2020({ strict: true }).compile(JSON.parse(renderEditorSchema()) as object);
 

@@ -9,10 +9,10 @@ import {
 } from "../../../src/policy/decide.ts";
 import type { Grant } from "../../../src/policy/grant.ts";
 import { type BasePolicy, Profile, type ProfileOptions } from "../../../src/policy/profile.ts";
-import { encodeRequest, type VerifiedRequest, verifyRequest } from "../../../src/x509/csr.ts";
-import type { ExtensionSpec } from "../../../src/x509/extensions.ts";
-import { type GeneralName, parseGeneralNameText } from "../../../src/x509/general-name.ts";
-import { type DistinguishedName, makeName, parseSubjectText } from "../../../src/x509/name.ts";
+import { encodeRequest, type VerifiedRequest, verifyRequest } from "../../../src/x509/csr/read.ts";
+import type { ExtensionSpec } from "../../../src/x509/extensions/encode.ts";
+import { type GeneralName, parseGeneralNameText } from "../../../src/x509/name/general-name.ts";
+import { type DistinguishedName, makeName, parseSubjectText } from "../../../src/x509/name/read.ts";
 
 export const DAY = 86_400;
 export const now = new Date("2026-06-01T12:00:00Z");

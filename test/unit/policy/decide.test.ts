@@ -2,9 +2,9 @@ import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { type Accepted, redeem } from "../../../src/policy/decide.ts";
 import type { Grant } from "../../../src/policy/grant.ts";
-import { heldKeyRequest } from "../../../src/x509/csr.ts";
-import { formatGeneralName } from "../../../src/x509/general-name.ts";
-import { formatName } from "../../../src/x509/name.ts";
+import { heldKeyRequest } from "../../../src/x509/csr/read.ts";
+import { formatGeneralName } from "../../../src/x509/name/general-name.ts";
+import { formatName } from "../../../src/x509/name/read.ts";
 import {
   base,
   DAY,

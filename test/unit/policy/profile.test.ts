@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { judgeKey } from "../../../src/policy/keys.ts";
 import { Profile, type ProfileOptions } from "../../../src/policy/profile.ts";
-import { publicKeyOf } from "../../../src/x509/public-key.ts";
+import { publicKeyOf } from "../../../src/x509/key/read-public.ts";
 import { base, DAY, options, profileOf } from "./cases.ts";
 
 function problemsOf(more: Partial<ProfileOptions>) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { integer, sequence, utf8String } from "../../../src/der/writer.ts";
-import * as extensions from "../../../src/x509/extensions.ts";
+import * as extensions from "../../../src/x509/extensions/encode.ts";
 import { decideOn, profileOf, requestOf, rulesOf } from "./cases.ts";
 
 const { extendedKeyUsageOids: usage } = extensions;

@@ -11,9 +11,9 @@ import {
   type SubjectRule,
   subjectPolicyProblems,
 } from "../../../src/policy/subject.ts";
-import { parseCertificate } from "../../../src/x509/certificate.ts";
-import { encodeRequest } from "../../../src/x509/csr.ts";
-import { findAttributeType, formatName, makeName } from "../../../src/x509/name.ts";
+import { parseCertificate } from "../../../src/x509/certificate/read.ts";
+import { encodeRequest } from "../../../src/x509/csr/read.ts";
+import { findAttributeType, formatName, makeName } from "../../../src/x509/name/read.ts";
 import { key, subjectOf } from "./cases.ts";
 
 const policyOf = (

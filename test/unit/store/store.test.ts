@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
-import { openPool } from "../../../src/store/postgres-open.ts";
+import { openPool } from "../../../src/store/postgres/open.ts";
 import {
   type NewAuditEntry,
   type NewIssuance,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { sequence } from "../../../src/der/writer.ts";
-import { type ExtensionSpec, extensionOids } from "../../../src/x509/extensions.ts";
+import { compileTemplate } from "../../../src/x509/certificate/template.ts";
+import { type ExtensionSpec, extensionOids } from "../../../src/x509/extensions/encode.ts";
 import { compareWithLibrary } from "../../../src/x509/probe.ts";
-import { compileTemplate } from "../../../src/x509/template.ts";
 import {
   caKeyUsage,
   clientAuth,

@@ -7,7 +7,7 @@ import {
   randomBytes,
 } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { type PublicKey, publicKeyOf } from "../../../../src/x509/public-key.ts";
+import { type PublicKey, publicKeyOf } from "../../../../src/x509/key/read-public.ts";
 import { hasClosePrimes, squareRoot } from "../../../../src/x509/weak-keys/fermat.ts";
 import { hasRocaFingerprint } from "../../../../src/x509/weak-keys/roca.ts";
 import { remainders, smallPrimes } from "../../../../src/x509/weak-keys/small-primes.ts";

@@ -1,0 +1,263 @@
+/** The issuer's CRLs (RFC 5280 5): complete and delta, of all certificates or of a partition. */
+
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { type FoundCrl, type Store, type StoredCrl, StoreUnavailable } from "../../store/store.ts";
+import {
+  assembleCrl,
+  type CertListContent,
+  encodeTbsCertList,
+  hasListExtensions,
+} from "../../x509/crl/encode.ts";
+import type { Issuer } from "../issuer.ts";
+import { type CrlSigner, crlSigner } from "../signer/crl-signer.ts";
+import type { CrlEntries } from "./entries.ts";
+import { Fresh } from "./fresh.ts";
+import { RevocationHistory } from "./history.ts";
+import {
+  type CrlName,
+  completeCrl,
+  crlSequence,
+  crlUrl,
+  formatCrlName,
+  partitionedFact,
+  partitionsFact,
+} from "./scope.ts";
+
+/** A signed CRL and what its reader needs to know of it. */
+export interface PublishedCrl {
+  readonly der: Uint8Array;
+  readonly number: number;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date;
+}
+
+export interface CrlOptions {
+  readonly issuer: Issuer;
+  readonly store: Store;
+  readonly validitySeconds: number;
+  /** Undefined: there are no delta CRLs. */
+  readonly deltaValiditySeconds: number | undefined;
+  /** Address of the plain listener, as in the distribution points; undefined where they are none. */
+  readonly origin: string | undefined;
+  readonly clock: () => Date;
+}
+
+interface List {
+  readonly name: CrlName;
+  readonly current: Fresh<PublishedCrl>;
+  published: FoundCrl | undefined;
+}
+
+/** What a list is made of, and which complete list a delta is a delta to. */
+interface Content {
+  readonly history: RevocationHistory;
+  readonly entries: CrlEntries;
+  readonly baseCrlNumber?: number;
+}
+
+/** Other nodes may publish first; each time they do, this one has less to add. */
+const MOST_ATTEMPTS = 20;
+
+/**
+ * Publishes the CRLs of one issuer. Each follows the history of revocations and is signed anew only
+ * when something of its scope changed or half of its validity is over. Numbers come from the store,
+ * and what is shown was put there first: one source for all nodes, and never back.
+ */
+export class CrlPublisher {
+  readonly #options: CrlOptions;
+  readonly #signer: CrlSigner;
+  readonly #lists = new Map<string, List>();
+  /** By the count of partitions; entries that stand on complete lists, and what changed lately. */
+  readonly #complete = new Map<number, RevocationHistory>();
+  readonly #changes = new Map<number, RevocationHistory>();
+  readonly #usedCounts = new Set([1]);
+  #isMixed = false;
+
+  constructor(options: CrlOptions) {
+    this.#options = options;
+    this.#signer = crlSigner(options.issuer.signer);
+  }
+
+  /** The CRL of all certificates; everything that was revoked before the call is on it. */
+  current(): Promise<PublishedCrl> {
+    return this.#list(completeCrl).current.get();
+  }
+
+  /** The same for any list; undefined where no certificate and no list names it. */
+  async find(name: CrlName): Promise<PublishedCrl | undefined> {
+    const { origin, deltaValiditySeconds } = this.#options;
+    const isWhole = name.scope.count === 1;
+    if (name.delta && (deltaValiditySeconds === undefined || origin === undefined)) return;
+    if (!isWhole && (origin === undefined || !(await this.#isUsed(name.scope.count)))) return;
+    return this.#list(name).current.get();
+  }
+
+  /** Counts that nobody issued under would cost memory for whoever asks for them. */
+  async #isUsed(count: number): Promise<boolean> {
+    const { store, issuer } = this.#options;
+    if (this.#usedCounts.has(count)) return true;
+    if ((await store.getFact(partitionsFact(issuer.id, count))) === undefined) return false;
+    this.#usedCounts.add(count);
+    return true;
+  }
+
+  #list(name: CrlName): List {
+    const key = formatCrlName(name);
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
+    const current = new Fresh(() => this.#refresh(list));
+    const list: List = { name, current, published: undefined };
+    this.#lists.set(key, list);
+    return list;
+  }
+
+  async #refresh(list: List): Promise<PublishedCrl> {
+    const { store, issuer, clock } = this.#options;
+    const scope = formatCrlName(list.name);
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const now = clock();
+      // Before the history is read: what a list of another node holds is then among what is known.
+      const newer = await store.readCrl(issuer.id, scope, list.published?.number ?? 0);
+      if (newer !== undefined) list.published = await this.#accept(newer, list.name);
+      const content = list.name.delta
+        ? await this.#changesOf(list.name, now)
+        : await this.#entriesOf(list.name);
+      if (isInForce(list.published, content.entries, now)) return list.published;
+      const made = await this.#make(list, content, now);
+      if (await store.publishCrl(made)) {
+        list.published = made;
+        return made;
+      }
+    }
+    throw new StoreUnavailable(
+      "Other nodes publish faster than this one can: no list was agreed on.",
+    );
+  }
+
+  /** A complete list that names other addresses than this configuration is replaced, not shown. */
+  async #accept(found: FoundCrl, name: CrlName): Promise<FoundCrl> {
+    if (found.der === undefined || name.delta) return found;
+    const extensions = {
+      crlNumber: found.number,
+      authorityKeyIdentifier: this.#options.issuer.keyIdentifier,
+      ...(await this.#pointsOf(name)),
+    };
+    return hasListExtensions(found.der, extensions) ? found : { ...found, der: undefined };
+  }
+
+  async #entriesOf({ scope }: CrlName): Promise<Content> {
+    const { count, partition } = scope;
+    const history = this.#complete.get(count) ?? this.#newHistory(count, 0, "drop");
+    this.#complete.set(count, history);
+    await history.follow();
+    return { history, entries: history.entriesOf(partition) };
+  }
+
+  /**
+   * What changed since the oldest complete list that is still fresh: whoever holds that one or a
+   * later one can apply it.
+   */
+  async #changesOf({ scope }: CrlName, now: Date): Promise<Content> {
+    const { store, issuer } = this.#options;
+    const complete = { scope, delta: false };
+    const find = () => store.findOldestFreshCrl(issuer.id, formatCrlName(complete), now);
+    let base = await find();
+    if (base === undefined) {
+      await this.#list(complete).current.get();
+      base = await find();
+    }
+    if (base === undefined) throw new StoreUnavailable("The store keeps no list of revocations.");
+    const known = this.#changes.get(scope.count);
+    const history =
+      known !== undefined && known.after <= base.sequence
+        ? known
+        : this.#newHistory(scope.count, base.sequence, "list");
+    this.#changes.set(scope.count, history);
+    await history.follow();
+    const entries = history.entriesOf(scope.partition);
+    await entries.dropThrough(base.sequence);
+    return { history, entries, baseCrlNumber: base.number };
+  }
+
+  #newHistory(count: number, after: number, releases: "drop" | "list"): RevocationHistory {
+    const { store, issuer } = this.#options;
+    return new RevocationHistory({ store, issuerId: issuer.id, count, after, releases });
+  }
+
+  async #make({ name, published }: List, content: Content, now: Date): Promise<StoredCrl> {
+    const { issuer, store, validitySeconds, deltaValiditySeconds } = this.#options;
+    const { history, entries, baseCrlNumber } = content;
+    const points = await this.#pointsOf(name);
+    // An expired certificate stays on the list until one CRL was issued after its end (RFC 5280
+    // 3.3): it goes when the CRL before this one was already issued after that.
+    if (!name.delta && published !== undefined) {
+      await entries.dropExpired(published.thisUpdate, published.sequence);
+    }
+    const number = await store.nextNumber(
+      crlSequence(issuer.id, name.scope),
+      (published?.number ?? 0) + 1,
+    );
+    const thisUpdate = wholeSeconds(now);
+    const seconds = name.delta ? (deltaValiditySeconds ?? validitySeconds) : validitySeconds;
+    const nextUpdate = new Date(thisUpdate.getTime() + seconds * 1000);
+    const signer = this.#signer;
+    // From here to the end of encoding nothing is waited for: entries and their place belong together.
+    const { sequence } = history;
+    const tbs = encodeTbsCertList({
+      issuer: issuer.certificate.subject,
+      signatureAlgorithm: signer.algorithm,
+      thisUpdate,
+      nextUpdate,
+      crlNumber: number,
+      authorityKeyIdentifier: issuer.keyIdentifier,
+      entries: entries.pieces(),
+      ...points,
+      ...(baseCrlNumber !== undefined && { baseCrlNumber }),
+    });
+    // Copying megabytes for the pool takes as long as encoding them: not both in one turn.
+    await nextTurn();
+    const der = assembleCrl(tbs, signer.algorithm, await signer.sign(tbs));
+    const scope = formatCrlName(name);
+    return { issuerId: issuer.id, scope, number, sequence, thisUpdate, nextUpdate, der };
+  }
+
+  /**
+   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it, and
+   * in a complete list where its delta is; a delta has the scope of its base. The list of all names
+   * no point where not all certificates name that one: without, it covers every one of them.
+   */
+  async #pointsOf({
+    scope,
+    delta,
+  }: CrlName): Promise<Pick<CertListContent, "issuingDistributionPoint" | "freshestCrl">> {
+    const { origin, issuer, deltaValiditySeconds } = this.#options;
+    if (origin === undefined) return {};
+    const url = crlUrl(origin, issuer.id, { scope, delta: false });
+    const unscoped = scope.count === 1 && (await this.#namedDifferently());
+    const hasDelta = !delta && deltaValiditySeconds !== undefined;
+    return {
+      ...(!unscoped && { issuingDistributionPoint: { urls: [url] } }),
+      ...(hasDelta && { freshestCrl: [crlUrl(origin, issuer.id, { scope, delta: true })] }),
+    };
+  }
+
+  /** Whether there are certificates that name no list, or a partition's. */
+  async #namedDifferently(): Promise<boolean> {
+    const { store, issuer, clock } = this.#options;
+    this.#isMixed ||= (await store.getFact(partitionedFact(issuer.id))) !== undefined;
+    this.#isMixed ||=
+      (await store.searchCertificates({ requestedBy: "import", limit: 1, now: clock() })).items
+        .length > 0;
+    return this.#isMixed;
+  }
+}
+
+/** Whether a list can go on being shown: nothing changed since, and half of its life is ahead. */
+function isInForce(list: FoundCrl | undefined, entries: CrlEntries, now: Date): list is StoredCrl {
+  if (list?.der === undefined || list.sequence < entries.changedAt) return false;
+  return now.getTime() < (list.thisUpdate.getTime() + list.nextUpdate.getTime()) / 2;
+}
+
+function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}

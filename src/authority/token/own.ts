@@ -1,0 +1,217 @@
+/** Enrolment tokens (JWT, RFC 7519, ES256): made by the authority's token key, read strictly. */
+
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { calculateJwkThumbprint, errors, exportJWK, SignJWT } from "jose";
+import { accepted, type Outcome, refused, type Violation } from "../../refusal.ts";
+import {
+  formatGeneralName,
+  type GeneralName,
+  parseGeneralNameText,
+} from "../../x509/name/general-name.ts";
+import { timeOrderedId } from "../time-ordered-id.ts";
+import { findClaimFault, findSignatureFault, invalid, type ParsedJwt } from "./jwt.ts";
+
+/** What a token entitles to, after its signature and its times were checked. */
+export interface EnrolmentToken {
+  /** The JWT's `jti` (own tokens), or a name made of issuer and token for a foreign one. */
+  readonly id: string;
+  /** The CN that the certificate must have; undefined: as the policy says. */
+  readonly commonName: string | undefined;
+  /** The ceiling of what may stand in the subjectAltName. */
+  readonly names: readonly GeneralName[];
+  readonly profile: string;
+  /** With how many different keys it may be used; Infinity for a foreign token that is not one-time. */
+  readonly uses: number;
+  readonly expiresAt: Date;
+  /** `cnf` binding: hex SHA-256 of the one request (DER) that it is good for. */
+  readonly csrSha256: string | undefined;
+  /** The trusted foreign issuer that made it, if it is not our own. */
+  readonly foreignIssuer: string | undefined;
+}
+
+/** What to put into a new token. */
+export interface TokenRequest {
+  readonly profile: string;
+  readonly commonName: string | undefined;
+  readonly names: readonly GeneralName[];
+  /** Lifetime in seconds, at most `maxTtlSeconds` of the settings. */
+  readonly ttlSeconds?: number;
+  readonly uses?: number;
+  /** Binds the token to one request: hex SHA-256 of its DER. */
+  readonly csrSha256?: string;
+}
+
+export interface TokenSettings {
+  /** `iss` of every token: the authority's name. */
+  readonly authorityName: string;
+  /** `aud`: `https://<public name>/v1/certificates`. */
+  readonly audience: string;
+  /** Hex SHA-256 of the root certificate, carried as `sha`. */
+  readonly rootSha256: string;
+  readonly defaultTtlSeconds: number;
+  readonly maxTtlSeconds: number;
+}
+
+export interface MintedToken {
+  readonly token: string;
+  readonly id: string;
+  readonly expiresAt: Date;
+}
+
+const HIGHEST_USES = 10_000;
+/** Tolerated difference between the clocks of those who mint and of this service, in seconds. */
+const CLOCK_TOLERANCE_SECONDS = 30;
+
+/** Mints and verifies the tokens of one token key. */
+export class TokenKey {
+  readonly #settings: TokenSettings;
+  readonly #privateKey: KeyObject;
+  readonly #publicKey: KeyObject;
+  readonly kid: string;
+
+  private constructor(settings: TokenSettings, privateKey: KeyObject, kid: string) {
+    this.#settings = settings;
+    this.#privateKey = privateKey;
+    this.#publicKey = createPublicKey(privateKey);
+    this.kid = kid;
+  }
+
+  /** Takes a P-256 private key; throws when it is of another type (the algorithm is pinned). */
+  static async from(settings: TokenSettings, privateKey: KeyObject): Promise<TokenKey> {
+    if (privateKey.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+      throw new Error("the token key must be an EC P-256 key: its tokens are ES256");
+    }
+    const kid = await calculateJwkThumbprint(await exportJWK(createPublicKey(privateKey)));
+    return new TokenKey(settings, privateKey, kid);
+  }
+
+  /** Mints a token. Refuses a lifetime or a number of uses that the settings do not allow. */
+  async mint(request: TokenRequest, now: Date): Promise<Outcome<MintedToken>> {
+    const ttl = request.ttlSeconds ?? this.#settings.defaultTtlSeconds;
+    const uses = request.uses ?? 1;
+    const violations = [
+      ...outOfRange("ttl", ttl, this.#settings.maxTtlSeconds, "seconds"),
+      ...outOfRange("uses", uses, HIGHEST_USES, "uses"),
+    ];
+    if (violations.length > 0) {
+      return refused("policy-violation", "No token was minted: its terms are not allowed.", {
+        violations,
+      });
+    }
+    // In the order of time: three indexes of the store have it in each row.
+    const id = timeOrderedId();
+    const issuedAt = Math.floor(now.getTime() / 1000);
+    const claims = {
+      profile: request.profile,
+      sans: request.names.map(formatGeneralName),
+      uses,
+      sha: this.#settings.rootSha256,
+      ...(request.csrSha256 === undefined
+        ? {}
+        : {
+            cnf: { "x5rt#S256": Buffer.from(request.csrSha256, "hex").toString("base64url") },
+          }),
+    };
+    const builder = new SignJWT(claims)
+      .setProtectedHeader({ alg: "ES256", kid: this.kid, typ: "JWT" })
+      .setIssuer(this.#settings.authorityName)
+      .setAudience(this.#settings.audience)
+      .setJti(id)
+      .setIssuedAt(issuedAt)
+      .setNotBefore(issuedAt)
+      .setExpirationTime(issuedAt + ttl);
+    if (request.commonName !== undefined) builder.setSubject(request.commonName);
+    const token = await builder.sign(this.#privateKey);
+    return accepted({ token, id, expiresAt: new Date((issuedAt + ttl) * 1000) });
+  }
+
+  /** Reads a token of this key; every way in which it can be wrong is an `invalid-token` refusal. */
+  verify(jwt: ParsedJwt, now: Date): Outcome<EnrolmentToken> {
+    if (jwt.header["kid"] !== this.kid) {
+      return invalid("its `kid` is not that of this authority's token key");
+    }
+    const { authorityName, audience, maxTtlSeconds } = this.#settings;
+    const rules = {
+      issuer: authorityName,
+      audience,
+      maxAgeSeconds: maxTtlSeconds + CLOCK_TOLERANCE_SECONDS,
+      toleranceSeconds: CLOCK_TOLERANCE_SECONDS,
+      required: ["jti", "nbf", "exp", "profile"],
+    };
+    const fault = findSignatureFault(jwt, this.#publicKey) ?? findClaimFault(jwt, rules, now);
+    return fault === undefined ? readClaims(jwt.payload) : invalid(fault);
+  }
+}
+
+/** The words for what jose found, without any part of the token. */
+export function explain(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return "it has expired";
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return `its claim \`${error.claim}\` is ${error.reason === "missing" ? "missing" : "not acceptable"}`;
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return "its algorithm is not the one of this key";
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return "its signature does not verify";
+  return "it is not a well-formed signed JWT";
+}
+
+function readClaims(payload: Readonly<Record<string, unknown>>): Outcome<EnrolmentToken> {
+  const { jti, sub, profile, exp, cnf } = payload;
+  const sans = payload["sans"] ?? [];
+  const uses = payload["uses"] ?? 1;
+  if (typeof jti !== "string" || jti === "" || jti.length > 200)
+    return invalid("its `jti` is unusable");
+  if (typeof profile !== "string") return invalid("its `profile` is no text");
+  if (sub !== undefined && typeof sub !== "string") return invalid("its `sub` is no text");
+  if (typeof exp !== "number") return invalid("its `exp` is no number");
+  if (typeof uses !== "number" || !Number.isInteger(uses) || uses < 1 || uses > HIGHEST_USES) {
+    return invalid(`its \`uses\` is no number from 1 to ${HIGHEST_USES}`);
+  }
+  const names = readNames(sans);
+  if (!names.ok) return names;
+  const binding = readBinding(cnf);
+  if (!binding.ok) return binding;
+  return accepted({
+    id: jti,
+    commonName: sub,
+    names: names.value,
+    profile,
+    uses,
+    expiresAt: new Date(exp * 1000),
+    csrSha256: binding.value,
+    foreignIssuer: undefined,
+  });
+}
+
+function readNames(sans: unknown): Outcome<readonly GeneralName[]> {
+  if (!Array.isArray(sans)) return invalid("its `sans` is no list");
+  const names: GeneralName[] = [];
+  for (const text of sans) {
+    const name = typeof text === "string" ? parseGeneralNameText(text) : undefined;
+    if (name?.ok !== true) return invalid("its `sans` holds something that is no name");
+    names.push(name.value);
+  }
+  return accepted(names);
+}
+
+function readBinding(cnf: unknown): Outcome<string | undefined> {
+  if (cnf === undefined) return accepted(undefined);
+  const hash = (cnf as Record<string, unknown> | null)?.["x5rt#S256"];
+  const bytes = typeof hash === "string" ? Buffer.from(hash, "base64url") : undefined;
+  // An unknown kind of confirmation must not count as none (fail closed).
+  if (bytes?.length !== 32) return invalid("its `cnf` is none that this authority knows");
+  return accepted(bytes.toString("hex"));
+}
+
+function outOfRange(field: string, got: number, most: number, unit: string): Violation[] {
+  if (Number.isInteger(got) && got >= 1 && got <= most) return [];
+  return [
+    {
+      field,
+      rule: `token.${field}`,
+      got: String(got),
+      want: `1 to ${most} ${unit}`,
+      message: `A token's ${field} must be from 1 to ${most} ${unit}; ${got} was asked for.`,
+    },
+  ];
+}

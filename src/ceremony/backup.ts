@@ -1,0 +1,161 @@
+/**
+ * A backup is one file: a snapshot of the store, and with it the files of the data folder. Keys are
+ * in it only when asked for, and then encrypted (PKCS#8, AES-256).
+ */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { dirname, isAbsolute, join, relative } from "node:path";
+import { parsePrivateKey, readPrivateKey } from "../authority/signer/key-file.ts";
+import {
+  addToSnapshot,
+  readSnapshot,
+  restoreSnapshot,
+  type SnapshotFile,
+  takeSnapshot,
+  verifySnapshot,
+} from "../store/snapshot.ts";
+import { keyToPem } from "../x509/key/private-key.ts";
+import { writeNewFile } from "./folder.ts";
+
+/** A file to back up, by its path, absolute or in the data folder. */
+export interface BackupFile {
+  readonly path: string;
+  /** A private key: only in the backup under a passphrase. */
+  readonly secret: boolean;
+}
+
+export interface BackupOptions {
+  readonly folder: string;
+  /** `sqlite:` or `postgres:` URL. */
+  readonly database: string;
+  readonly files: readonly BackupFile[];
+  /** Decrypts the keys of the folder. */
+  readonly folderPassphrase: string | undefined;
+  /** With it, the keys are in the backup, encrypted under it. */
+  readonly keysPassphrase: string | undefined;
+  /** The file to make; must not exist. */
+  readonly target: string;
+  readonly now: Date;
+}
+
+export interface BackupReport {
+  readonly takenAt: Date;
+  readonly certificates: number;
+  readonly included: readonly string[];
+  /** Keys without a passphrase, and what is outside the data folder. */
+  readonly leftOut: readonly string[];
+}
+
+const VERSION = "1";
+
+/** Writes a backup while the service runs. Throws an Error in one sentence; then there is no file. */
+export async function makeBackup(options: BackupOptions): Promise<BackupReport> {
+  const { target, now } = options;
+  if (existsSync(target)) throw new Error(`${target} exists already: give a new name.`);
+  const partial = `${target}.partial`;
+  removeDatabase(partial);
+  try {
+    const { files, leftOut } = readFiles(options);
+    await takeSnapshot(options.database, partial);
+    await addToSnapshot(partial, { version: VERSION, takenAt: now.toISOString() }, files);
+    const snapshot = await readSnapshot(partial);
+    renameSync(partial, target);
+    const included = files.map((file) => file.path);
+    return { takenAt: now, certificates: snapshot?.certificates ?? 0, included, leftOut };
+  } catch (error) {
+    removeDatabase(partial);
+    throw error;
+  }
+}
+
+export interface RestoreOptions {
+  readonly source: string;
+  /** Must be absent or empty. */
+  readonly folder: string;
+  /** Opens the keys of the backup; without it they are left out. */
+  readonly keysPassphrase: string | undefined;
+  /** What the configuration says, once it is in the folder. */
+  readonly settings: () => {
+    readonly database: string;
+    /** Encrypts the keys in the folder. */
+    readonly folderPassphrase: string | undefined;
+  };
+  /** Looks at what was restored; throws when it is not right. */
+  readonly verify: () => Promise<void>;
+  readonly now: Date;
+}
+
+/**
+ * Restores a backup into an empty folder and an empty database. Throws an Error in one sentence when
+ * the backup is damaged or the place is not empty; then the folder is as it was.
+ */
+export async function restoreBackup(options: RestoreOptions): Promise<BackupReport> {
+  const { source, folder, keysPassphrase, now } = options;
+  const existed = existsSync(folder);
+  if (existed && readdirSync(folder).length > 0) {
+    throw new Error(`${folder} is not empty: a backup is restored into an empty folder only.`);
+  }
+  if (!existsSync(source)) throw new Error(`${source} does not exist.`);
+  await verifySnapshot(source);
+  const snapshot = await readSnapshot(source);
+  if (snapshot === undefined) throw new Error(`${source} is no backup of Countersign.`);
+  if (snapshot.about.get("version") !== VERSION) {
+    throw new Error(`${source} was made by a newer version: upgrade the program.`);
+  }
+  const takenAt = new Date(snapshot.about.get("takenAt") ?? 0);
+  const [keys, files] = [true, false].map((secret) =>
+    snapshot.files.filter((file) => file.secret === secret),
+  ) as [SnapshotFile[], SnapshotFile[]];
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    for (const { path, bytes, mode } of files) put(folder, path, bytes, mode);
+    const { database, folderPassphrase } = options.settings();
+    for (const { path, bytes, mode } of keysPassphrase === undefined ? [] : keys) {
+      const key = parsePrivateKey(Buffer.from(bytes), path, keysPassphrase);
+      put(folder, path, Buffer.from(keyToPem(key, folderPassphrase)), mode);
+    }
+    await restoreSnapshot(source, database, { takenAt, now });
+    await options.verify();
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    if (existed) mkdirSync(folder, { mode: 0o700 });
+    throw error;
+  }
+  const names = (of: readonly SnapshotFile[]) => of.map((file) => file.path);
+  const { certificates } = snapshot;
+  return keysPassphrase === undefined
+    ? { takenAt, certificates, included: names(files), leftOut: names(keys) }
+    : { takenAt, certificates, included: names([...files, ...keys]), leftOut: [] };
+}
+
+function readFiles(options: BackupOptions): { files: SnapshotFile[]; leftOut: string[] } {
+  const files: SnapshotFile[] = [];
+  const leftOut: string[] = [];
+  const { folder, folderPassphrase, keysPassphrase } = options;
+  for (const { path, secret } of options.files) {
+    const whole = isAbsolute(path) ? path : join(folder, path);
+    const name = relative(folder, whole);
+    if (!existsSync(whole) || files.some((file) => file.path === name)) continue;
+    const outside = name.startsWith("..") || isAbsolute(name);
+    if (outside || (secret && keysPassphrase === undefined)) {
+      leftOut.push(outside ? whole : name);
+      continue;
+    }
+    const bytes = secret
+      ? Buffer.from(keyToPem(readPrivateKey(whole, folderPassphrase), keysPassphrase))
+      : readFileSync(whole);
+    files.push({ path: name, mode: secret ? 0o600 : 0o644, secret, bytes });
+  }
+  return { files, leftOut };
+}
+
+function put(folder: string, path: string, bytes: Uint8Array, mode: number): void {
+  const whole = join(folder, path);
+  if (relative(folder, whole).startsWith("..")) throw new Error(`${path} leaves the folder.`);
+  mkdirSync(dirname(whole), { recursive: true, mode: 0o700 });
+  writeNewFile(whole, bytes, mode);
+}
+
+function removeDatabase(file: string): void {
+  for (const end of ["", "-wal", "-shm", "-journal"]) rmSync(file + end, { force: true });
+}

@@ -1,0 +1,153 @@
+/**
+ * A new issuing certificate below a CA that exists: signed here with its key, or elsewhere from a
+ * request that is left in the folder. The CA's own key is not kept.
+ */
+
+import { type KeyObject, randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
+import { encodePem } from "../der/pem.ts";
+import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
+import { assembleCertificate, compileTemplate } from "../x509/certificate/template.ts";
+import { encodeRequest } from "../x509/csr/read.ts";
+import { basicConstraints, keyUsage } from "../x509/extensions/encode.ts";
+import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
+import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
+import { type DistinguishedName, sameName } from "../x509/name/read.ts";
+import { authorityFiles, writeNewFile } from "./folder.ts";
+
+export interface UnderOptions {
+  readonly folder: string;
+  /** The CA above, self-signed: the root from now on. */
+  readonly root: Certificate;
+  /** Its key; undefined: it signs elsewhere. */
+  readonly rootKey: KeyObject | undefined;
+  readonly subject: DistinguishedName;
+  readonly keyType: KeyType;
+  readonly validityDays: number;
+  readonly passphrase: string | undefined;
+  readonly now: Date;
+}
+
+/** The request that the CA above signs. */
+export const requestFile = "issuing.csr";
+
+const DAY_MS = 86_400_000;
+const BACKDATE_MS = 60_000;
+
+/**
+ * Makes issuing key and certificate, chain and token key; the caller adds the rest. With the CA's
+ * key elsewhere the first call leaves key and request and gives `request`; a later one takes the
+ * signed `issuing.crt` that lies beside them. Throws an Error in one sentence.
+ */
+export async function createUnder(options: UnderOptions): Promise<"created" | "request"> {
+  refuseRoot(options);
+  const { folder, passphrase } = options;
+  const path = (name: string) => join(folder, name);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  chmodSync(folder, 0o700);
+  const put = (name: string, text: string, mode = 0o644) => writeNewFile(path(name), text, mode);
+  const asked = existsSync(path(requestFile));
+  if (asked && !existsSync(path(authorityFiles.issuing))) return "request";
+  const key = asked
+    ? readPrivateKey(path(authorityFiles.issuingKey), passphrase)
+    : generateKey(options.keyType);
+  if (!asked) put(authorityFiles.issuingKey, keyToPem(key, passphrase), 0o600);
+  if (!asked && options.rootKey === undefined) {
+    put(requestFile, requestFor(key, options.subject));
+    return "request";
+  }
+  const issuing = asked
+    ? readSigned(path(authorityFiles.issuing), key, options.root)
+    : await signIssuing(options, options.rootKey, key);
+  const pem = encodePem("CERTIFICATE", issuing.der);
+  const rootPem = encodePem("CERTIFICATE", options.root.der);
+  put(
+    authorityFiles.marker,
+    `An authority is being created here since ${options.now.toISOString()}.\n`,
+  );
+  if (!asked) put(authorityFiles.issuing, pem);
+  put(authorityFiles.root, rootPem);
+  put(authorityFiles.chain, pem + rootPem);
+  put(authorityFiles.tokenKey, keyToPem(generateKey("P-256"), passphrase), 0o600);
+  return "created";
+}
+
+function requestFor(privateKey: KeyObject, subject: DistinguishedName): string {
+  const extensions = [
+    basicConstraints({ ca: true, pathLength: 0 }),
+    keyUsage(["keyCertSign", "cRLSign"]),
+  ];
+  return encodePem(
+    "CERTIFICATE REQUEST",
+    encodeRequest({ subject, subjectAltNames: [], extensions, privateKey }),
+  );
+}
+
+async function signIssuing(
+  options: UnderOptions,
+  rootKey: KeyObject | undefined,
+  key: KeyObject,
+): Promise<{ readonly der: Uint8Array }> {
+  if (rootKey === undefined) throw new Error("the key of the CA above is not here");
+  const { root, subject, now } = options;
+  const signer = keySigner(rootKey);
+  const usages = ["keyCertSign", "cRLSign"] as const;
+  const template = compileTemplate({
+    issuer: {
+      subject: root.subject,
+      notAfter: root.notAfter,
+      subjectKeyIdentifier:
+        root.subjectKeyIdentifier ?? publicKeyOf(signer.publicKey).keyIdentifier,
+    },
+    signatureAlgorithm: signer.algorithm,
+    keyUsage: { ec: usages, rsa: usages, ed: usages },
+    extendedKeyUsage: [],
+    ca: { pathLength: 0 },
+  });
+  const serial = randomBytes(17);
+  serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f);
+  const end = Math.min(now.getTime() + options.validityDays * DAY_MS, root.notAfter.getTime());
+  const wholeSecond = (at: number) => new Date(Math.floor(at / 1000) * 1000);
+  const tbs = template.encode({
+    serial: serial.toString("hex"),
+    subject,
+    publicKey: publicKeyOf(key),
+    subjectAltNames: [],
+    notBefore: wholeSecond(Math.max(now.getTime() - BACKDATE_MS, root.notBefore.getTime())),
+    notAfter: wholeSecond(end),
+  });
+  return { der: assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs)) };
+}
+
+function refuseRoot({ root, rootKey }: UnderOptions): void {
+  const problem = !sameName(root.subject, root.issuer)
+    ? "it is not self-signed, and only a root can be trusted by itself"
+    : root.basicConstraints?.ca !== true
+      ? "it is not a CA certificate (basicConstraints CA:TRUE)"
+      : root.basicConstraints.pathLength === 0
+        ? "its pathlen:0 allows no issuing certificate below it"
+        : rootKey !== undefined && publicKeyOf(rootKey).spkiSha256 !== root.spkiSha256
+          ? "the key given does not belong to it"
+          : undefined;
+  if (problem !== undefined) throw new Error(`The CA above cannot be used: ${problem}.`);
+}
+
+function readSigned(path: string, key: KeyObject, root: Certificate): Certificate {
+  // OpenSSL writes a description before the block; the reader skips it.
+  const chain = parseCertificateChain(readFileSync(path, "utf8"));
+  const [certificate] = chain.ok ? chain.value : [];
+  if (certificate === undefined) throw new Error(`${path} holds no certificate.`);
+  const rootKey = parsePublicKey(root.spki);
+  const problem =
+    publicKeyOf(key).spkiSha256 !== certificate.spkiSha256
+      ? `it is not for the request in ${requestFile}`
+      : certificate.basicConstraints?.ca !== true
+        ? "it is not a CA certificate: sign it with basicConstraints CA:TRUE, pathlen:0"
+        : !rootKey.ok || !sameName(certificate.issuer, root.subject)
+          ? "it is not issued by the CA above"
+          : undefined;
+  if (problem !== undefined) throw new Error(`${path} cannot be used: ${problem}.`);
+  return certificate;
+}

@@ -1,0 +1,207 @@
+/** Reads certificate revocation lists strictly (RFC 5280 5). */
+
+import type { KeyObject } from "node:crypto";
+import { DerError, DerReader } from "../../der/reader.ts";
+import { accepted, type Outcome, refused } from "../../refusal.ts";
+import { verifySignature } from "../certificate/read.ts";
+import {
+  type CertificateExtension,
+  formatSerial,
+  readExtensions,
+  readSerialOctets,
+} from "../certificate/read-fields.ts";
+import { extensionName, extensionOids } from "../extensions/encode.ts";
+import {
+  readAuthorityKeyIdentifier,
+  readDistributionPointName,
+  readDistributionPoints,
+} from "../extensions/read.ts";
+import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
+import { type DistinguishedName, readName } from "../name/read.ts";
+import { readTime } from "../time.ts";
+import {
+  type CrlReason,
+  crlReasonCodes,
+  type IssuingDistributionPoint,
+  type RevokedEntry,
+} from "./encode.ts";
+
+export interface RevocationList {
+  readonly der: Uint8Array;
+  readonly issuer: DistinguishedName;
+  /** A `SignatureAlgorithm`, or the dotted OID of any other. */
+  readonly signatureAlgorithm: string;
+  readonly thisUpdate: Date;
+  readonly nextUpdate: Date | undefined;
+  readonly crlNumber: bigint | undefined;
+  readonly authorityKeyIdentifier: Uint8Array | undefined;
+  readonly issuingDistributionPoint: IssuingDistributionPoint | undefined;
+  /** The number of the complete CRL that a delta CRL builds on. */
+  readonly baseCrlNumber: bigint | undefined;
+  readonly freshestCrl: readonly string[];
+  readonly entries: readonly RevokedEntry[];
+  /** TBSCertList with its header: the bytes that are signed. */
+  readonly tbs: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/**
+ * Reads one DER list. Refused (`malformed-request`, with field and offset) are: anything that is not
+ * DER, extensions that stand twice, unknown critical ones, an empty list of entries.
+ */
+export function parseCrl(der: Uint8Array): Outcome<RevocationList> {
+  try {
+    return accepted(readCrl(der));
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    return refused("malformed-request", `not a revocation list: ${error.message}`);
+  }
+}
+
+/** Whether a list's signature was made by this key; false for algorithms that are not accepted. */
+export function verifyCrlSignedBy(crl: RevocationList, issuerKey: KeyObject): boolean {
+  return verifySignature(crl.signatureAlgorithm, crl.tbs, crl.signature, issuerKey);
+}
+
+function readCrl(der: Uint8Array): RevocationList {
+  const outer = new DerReader(der, "certificateList");
+  const list = outer.enter(0x30, "certificateList");
+  outer.end();
+  const tbs = list.element(0x30, "tbsCertList");
+  const algorithm = list.element(0x30, "signatureAlgorithm");
+  const bits = list.content(0x03, "signatureValue");
+  if (bits.length < 2 || bits[0] !== 0) list.fail("expected whole octets", "signatureValue");
+  list.end();
+
+  const fields = new DerReader(tbs, "tbsCertList").enter(0x30, "tbsCertList");
+  const version = fields.content(0x02, "version");
+  if (version.length !== 1 || version[0] !== 1) fields.fail("expected version 2", "version");
+  if (Buffer.compare(fields.element(0x30, "signature"), algorithm) !== 0) {
+    fields.fail("the algorithms inside and outside of what is signed differ", "signature");
+  }
+  const issuer = readName(fields, "issuer");
+  const thisUpdate = readTime(fields, "thisUpdate").at;
+  const nextUpdate = isTime(fields) ? readTime(fields, "nextUpdate").at : undefined;
+  const entries = fields.peek() === 0x30 ? readEntries(fields) : [];
+  const extensions = new Map<string, CertificateExtension>();
+  if (fields.peek() === 0xa0) {
+    const wrapper = fields.enter(0xa0, "crlExtensions");
+    readKnownExtensions(wrapper, extensions, listExtensions);
+    wrapper.end();
+  }
+  fields.end();
+  const read = <T>(oid: string, decode: (value: Uint8Array) => T): T | undefined => {
+    const extension = extensions.get(oid);
+    return extension && decode(extension.value);
+  };
+  return {
+    der,
+    issuer,
+    signatureAlgorithm: readSignatureAlgorithm(algorithm),
+    thisUpdate,
+    nextUpdate,
+    crlNumber: read(extensionOids.crlNumber, (value) => readNumber(value, "cRLNumber")),
+    authorityKeyIdentifier: read(extensionOids.authorityKeyIdentifier, readAuthorityKeyIdentifier),
+    issuingDistributionPoint: read(extensionOids.issuingDistributionPoint, readScope),
+    baseCrlNumber: read(extensionOids.deltaCrlIndicator, (value) =>
+      readNumber(value, "baseCRLNumber"),
+    ),
+    freshestCrl: read(extensionOids.freshestCrl, readDistributionPoints) ?? [],
+    entries,
+    tbs,
+    signature: bits.subarray(1),
+  };
+}
+
+const listExtensions: ReadonlySet<string> = new Set([
+  extensionOids.authorityKeyIdentifier,
+  extensionOids.crlNumber,
+  extensionOids.issuingDistributionPoint,
+  extensionOids.deltaCrlIndicator,
+  extensionOids.freshestCrl,
+]);
+const entryExtensions: ReadonlySet<string> = new Set([extensionOids.crlReason]);
+
+const reasonNames: ReadonlyMap<number, CrlReason> = new Map(
+  Object.entries(crlReasonCodes).map(([name, code]) => [code, name as CrlReason]),
+);
+
+function isTime(fields: DerReader): boolean {
+  const tag = fields.peek();
+  return tag === 0x17 || tag === 0x18;
+}
+
+function readEntries(fields: DerReader): RevokedEntry[] {
+  const list = fields.enter(0x30, "revokedCertificates");
+  const entries: RevokedEntry[] = [];
+  do {
+    const entry = list.enter(0x30, "revokedCertificate");
+    const serial = formatSerial(readSerialOctets(entry, "userCertificate"));
+    const at = readTime(entry, "revocationDate").at;
+    if (entry.done) {
+      entries.push({ serial, at });
+      continue;
+    }
+    const extensions = new Map<string, CertificateExtension>();
+    readKnownExtensions(entry, extensions, entryExtensions);
+    entry.end();
+    const reason = extensions.get(extensionOids.crlReason);
+    entries.push(reason ? { serial, at, reason: readReason(reason.value) } : { serial, at });
+  } while (!list.done);
+  return entries;
+}
+
+/** A CRLReason, as in an entry extension or as OCSP's revocationReason. */
+export function readReason(value: Uint8Array): CrlReason {
+  const outer = new DerReader(value, "reasonCode");
+  const content = outer.content(0x0a, "reasonCode");
+  outer.end();
+  const name = content.length === 1 ? reasonNames.get(content[0] ?? -1) : undefined;
+  return name ?? outer.fail("no such reason");
+}
+
+/** A critical extension that is not understood forbids the use of a CRL (RFC 5280 5.2, 5.3). */
+function readKnownExtensions(
+  wrapper: DerReader,
+  extensions: Map<string, CertificateExtension>,
+  known: ReadonlySet<string>,
+): void {
+  const duplicates: string[] = [];
+  readExtensions(wrapper, extensions, duplicates);
+  const [twice] = duplicates;
+  if (twice !== undefined) wrapper.fail(`the extension ${extensionName(twice)} stands twice`);
+  for (const [oid, { critical }] of extensions) {
+    if (critical && !known.has(oid)) wrapper.fail(`unknown critical extension ${oid}`);
+  }
+}
+
+function readNumber(value: Uint8Array, field: string): bigint {
+  const outer = new DerReader(value, field);
+  const octets = readSerialOctets(outer, field);
+  outer.end();
+  if ((octets[0] ?? 0) >= 0x80) outer.fail("a CRL number is not negative");
+  return BigInt(`0x${Buffer.from(octets).toString("hex")}`);
+}
+
+function readScope(value: Uint8Array): IssuingDistributionPoint {
+  const outer = new DerReader(value, "issuingDistributionPoint");
+  const fields = outer.enter(0x30, "issuingDistributionPoint");
+  outer.end();
+  const urls = fields.peek() === 0xa0 ? readDistributionPointName(fields) : [];
+  const userCerts = readFlag(fields, 0x81, "onlyContainsUserCerts");
+  const caCerts = readFlag(fields, 0x82, "onlyContainsCACerts");
+  // Only some reasons, indirect lists, attribute certificates: scopes that nobody here writes.
+  fields.end();
+  return {
+    urls,
+    ...(userCerts && { onlyContainsUserCerts: true }),
+    ...(caCerts && { onlyContainsCaCerts: true }),
+  };
+}
+
+function readFlag(fields: DerReader, tag: number, field: string): boolean {
+  if (fields.peek() !== tag) return false;
+  const content = fields.content(tag, field);
+  if (content.length !== 1 || content[0] !== 0xff) fields.fail("expected TRUE", field);
+  return true;
+}

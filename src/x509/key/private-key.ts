@@ -1,0 +1,34 @@
+/** Private keys: the types that are made here, and their PEM. */
+
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+
+export const keyTypes = [
+  "P-256",
+  "P-384",
+  "P-521",
+  "RSA-2048",
+  "RSA-3072",
+  "RSA-4096",
+  "Ed25519",
+] as const;
+export type KeyType = (typeof keyTypes)[number];
+
+/** A new private key of the given type. */
+export function generateKey(type: KeyType): KeyObject {
+  if (type === "Ed25519") return generateKeyPairSync("ed25519").privateKey;
+  if (type.startsWith("RSA-")) {
+    return generateKeyPairSync("rsa", { modulusLength: Number(type.slice(4)) }).privateKey;
+  }
+  return generateKeyPairSync("ec", { namedCurve: type }).privateKey;
+}
+
+/** A private key as PKCS#8 PEM, encrypted (PBES2, AES-256-CBC) when a passphrase is given. */
+export function keyToPem(key: KeyObject, passphrase: string | undefined): string {
+  return key
+    .export({
+      type: "pkcs8",
+      format: "pem",
+      ...(passphrase === undefined ? {} : { cipher: "aes-256-cbc", passphrase }),
+    })
+    .toString();
+}

@@ -1,0 +1,68 @@
+import { decodeOid } from "../../der/oid.ts";
+import { DerReader } from "../../der/reader.ts";
+import { readSmallInteger } from "../extensions/read.ts";
+import type { SignatureAlgorithm } from "./signature-algorithm.ts";
+
+const rsa = new Map<string, SignatureAlgorithm>([
+  ["1.2.840.113549.1.1.11", "sha256WithRSAEncryption"],
+  ["1.2.840.113549.1.1.12", "sha384WithRSAEncryption"],
+  ["1.2.840.113549.1.1.13", "sha512WithRSAEncryption"],
+]);
+const withoutParameters = new Map<string, SignatureAlgorithm>([
+  ["1.2.840.10045.4.3.2", "ecdsa-with-SHA256"],
+  ["1.2.840.10045.4.3.3", "ecdsa-with-SHA384"],
+  ["1.2.840.10045.4.3.4", "ecdsa-with-SHA512"],
+  ["1.3.101.112", "Ed25519"],
+  ["1.3.101.113", "Ed448"],
+]);
+const pss = new Map<string, { readonly name: SignatureAlgorithm; readonly saltLength: number }>([
+  ["2.16.840.1.101.3.4.2.1", { name: "rsassaPss-SHA256", saltLength: 32 }],
+  ["2.16.840.1.101.3.4.2.2", { name: "rsassaPss-SHA384", saltLength: 48 }],
+  ["2.16.840.1.101.3.4.2.3", { name: "rsassaPss-SHA512", saltLength: 64 }],
+]);
+const PSS = "1.2.840.113549.1.1.10";
+const MGF1 = "1.2.840.113549.1.1.8";
+
+/**
+ * The name of an AlgorithmIdentifier (DER): a `SignatureAlgorithm` where it is one of ours with the
+ * parameters that belong to it (RFC 4055, 5758, 8410), its dotted OID otherwise. Throws DerError.
+ */
+export function readSignatureAlgorithm(der: Uint8Array): SignatureAlgorithm | string {
+  const outer = new DerReader(der, "algorithmIdentifier");
+  const fields = outer.enter(0x30, "algorithmIdentifier");
+  outer.end();
+  const algorithm = decodeOid(fields.content(0x06, "algorithm"));
+  if (fields.done) return withoutParameters.get(algorithm) ?? algorithm;
+  if (algorithm === PSS) return readPssParameters(fields) ?? algorithm;
+  const isNull = fields.peek() === 0x05 && fields.content(0x05, "parameters").length === 0;
+  return (isNull && fields.done && rsa.get(algorithm)) || algorithm;
+}
+
+/** Undefined for parameters that are well-formed but none of the three sets that we use. */
+function readPssParameters(fields: DerReader): SignatureAlgorithm | undefined {
+  const parameters = fields.enter(0x30, "RSASSA-PSS-params");
+  fields.end();
+  if (parameters.peek() !== 0xa0) return undefined;
+  const hash = readHash(parameters.enter(0xa0, "hashAlgorithm"));
+  if (parameters.peek() !== 0xa1) return undefined;
+  const wrapper = parameters.enter(0xa1, "maskGenAlgorithm");
+  const generator = wrapper.enter(0x30, "maskGenAlgorithm");
+  wrapper.end();
+  const isMgf1 = decodeOid(generator.content(0x06, "maskGenAlgorithm")) === MGF1;
+  if (!isMgf1 || readHash(generator) !== hash || parameters.peek() !== 0xa2) return undefined;
+  const salt = parameters.enter(0xa2, "saltLength");
+  const saltLength = readSmallInteger(salt, "saltLength");
+  salt.end();
+  parameters.end();
+  const known = pss.get(hash);
+  return known?.saltLength === saltLength ? known.name : undefined;
+}
+
+function readHash(wrapper: DerReader): string {
+  const fields = wrapper.enter(0x30, "hashAlgorithm");
+  wrapper.end();
+  const hash = decodeOid(fields.content(0x06, "hashAlgorithm"));
+  if (!fields.done && fields.content(0x05, "parameters").length > 0) fields.fail("NULL expected");
+  fields.end();
+  return hash;
+}

@@ -1,0 +1,196 @@
+/**
+ * The names of a subjectAltName (RFC 5280 4.2.1.6) in canonical form. Every name from every source
+ * (request, token, ACME, parameter) becomes a GeneralName only through `generalName`.
+ */
+
+import ipaddr from "ipaddr.js";
+import { decodeOid, readOid } from "../../der/oid.ts";
+import { DerReader } from "../../der/reader.ts";
+import { implicit, sequence } from "../../der/writer.ts";
+import { accepted, type Outcome, refused } from "../../refusal.ts";
+
+export type GeneralNameKind = "dns" | "ip" | "uri" | "email";
+
+export interface GeneralName {
+  readonly kind: GeneralNameKind;
+  /** Canonical: lower-case A-labels without trailing dot; RFC 5952; domain of email lower-case. */
+  readonly value: string;
+}
+
+const tags: Readonly<Record<GeneralNameKind, number>> = { email: 1, dns: 2, uri: 6, ip: 7 };
+/** More names than any certificate should carry; bounds the work that one request causes. */
+const MOST = 1000;
+
+/** Checks and canonicalises one name; refuses with `malformed-request`. */
+export function generalName(kind: GeneralNameKind, value: string): Outcome<GeneralName> {
+  const canonical = canonicalForms[kind](value);
+  if (canonical !== undefined) return accepted({ kind, value: canonical });
+  const shown = JSON.stringify(value.slice(0, 300)).replace(/[^\x20-\x7e]/g, hexEscape);
+  return refused("malformed-request", `${shown} is not ${wanted[kind]}.`);
+}
+
+/** Parses `dns:web.example.test`, `IP:10.0.0.1`, `URI:…`, `email:…`, or a bare address or host. */
+export function parseGeneralNameText(text: string): Outcome<GeneralName> {
+  const written = text.trim();
+  const [, prefix = "", rest = ""] = /^(dns|ip|uri|email):(.*)$/is.exec(written) ?? [];
+  const kind = (["dns", "ip", "uri", "email"] as const).find((k) => k === prefix.toLowerCase());
+  if (kind !== undefined) return generalName(kind, rest.trim());
+  return generalName(canonicalIp(written) === undefined ? "dns" : "ip", written);
+}
+
+export function formatGeneralName(name: GeneralName): string {
+  return `${name.kind}:${name.value}`;
+}
+
+/**
+ * Reads a GeneralNames SEQUENCE. Kinds that are not issued come back as text in `unsupported`.
+ * Throws DerError for what is malformed, a name of a known kind that is none included.
+ */
+export function readGeneralNames(
+  der: Uint8Array,
+  field = "subjectAltName",
+): { names: GeneralName[]; unsupported: string[] } {
+  const outer = new DerReader(der, field);
+  const list: DerReader = outer.enter(0x30, field);
+  outer.end();
+  const names: GeneralName[] = [];
+  const unsupported: string[] = [];
+  const seen = new Set<string>();
+  while (!list.done) {
+    const index = names.length + unsupported.length;
+    if (index >= MOST) list.fail(`more than ${MOST} names`);
+    const entryField = `${field}[${index}]`;
+    const { tag, content } = list.any(entryField);
+    const kind = kindOfTag(tag);
+    if (kind === undefined) {
+      unsupported.push(describeUnsupported(tag, content, list, entryField));
+      continue;
+    }
+    const text = kind === "ip" ? addressText(content) : ia5Text(content);
+    const name = text === undefined ? undefined : generalName(kind, text);
+    if (name?.ok !== true) list.fail(`not ${wanted[kind]}`, entryField);
+    const key = formatGeneralName(name.value);
+    if (!seen.has(key)) names.push(name.value);
+    seen.add(key);
+  }
+  return { names, unsupported };
+}
+
+/** Encodes a GeneralNames SEQUENCE; names are in canonical form already. */
+export function encodeGeneralNames(names: readonly GeneralName[]): Uint8Array {
+  return sequence(
+    ...names.map(({ kind, value }) =>
+      implicit(
+        tags[kind],
+        kind === "ip"
+          ? Uint8Array.from(ipaddr.parse(value).toByteArray())
+          : Buffer.from(value, "latin1"),
+      ),
+    ),
+  );
+}
+
+const wanted: Readonly<Record<GeneralNameKind, string>> = {
+  dns: "a DNS name (letters, digits, hyphens; labels of 1 to 63; `*` only as the whole first label)",
+  ip: "an IPv4 or IPv6 address",
+  uri: "an absolute URI with a scheme, in ASCII",
+  email: "an e-mail address (local part, @, DNS name, in ASCII)",
+};
+
+const canonicalForms: Readonly<Record<GeneralNameKind, (text: string) => string | undefined>> = {
+  dns: canonicalDns,
+  ip: canonicalIp,
+  uri: canonicalUri,
+  email: canonicalEmail,
+};
+
+function canonicalDns(text: string): string | undefined {
+  // Lower case makes ASCII of some others: the Kelvin sign would pass for a "k".
+  if (!/^[!-~]+$/.test(text)) return undefined;
+  const name = text.toLowerCase().replace(/\.$/, "");
+  if (name.length === 0 || name.length > 253) return undefined;
+  const labels = name.split(".");
+  if (labels[0] === "*") labels.shift();
+  if (labels.length === 0) return undefined;
+  if (!labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) {
+    return undefined;
+  }
+  // A last label of digits only would be taken for an IPv4 address by others (RFC 1123 2.1).
+  return /^\d+$/.test(labels.at(-1) ?? "") ? undefined : name;
+}
+
+function canonicalIp(text: string): string | undefined {
+  // ipaddr.js takes "127.1", octal parts and zones, which mean different things to others.
+  if (isFourPartDecimal(text)) return text;
+  // It also reads "::10.0.0.1" as "::ffff:10.0.0.1", another address: it gets no dotted part.
+  const [, groups = text, dotted] = /^(.*:)([^:]*\..*)$/s.exec(text) ?? [];
+  if (dotted !== undefined && !isFourPartDecimal(dotted)) return undefined;
+  const plain = dotted === undefined ? groups : groups + lastGroups(dotted);
+  if (!/^[0-9a-f:]*:[0-9a-f:]*$/i.test(plain) || !ipaddr.IPv6.isValid(plain)) return undefined;
+  return ipaddr.IPv6.parse(plain).toRFC5952String();
+}
+
+function isFourPartDecimal(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text);
+}
+
+/** The last 32 bits of an IPv6 address: `10.0.0.1` → `a00:1`. */
+function lastGroups(dotted: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = dotted.split(".").map(Number);
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
+function canonicalUri(text: string): string | undefined {
+  if (text.length > 2048 || !/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/i.test(text)) return undefined;
+  if (/["<>\\^`{|}]|%(?![0-9a-f]{2})/i.test(text)) return undefined;
+  const [start = "", scheme = "", authority] = /^([^:]+:)(\/\/[^/?#]*)?/.exec(text) ?? [];
+  if (authority === undefined) return scheme.toLowerCase() + text.slice(start.length);
+  const host = authority.lastIndexOf("@") + 1 || 2;
+  // RFC 5280 4.2.1.6: a URI with an authority names a host.
+  if (/^(:|$)/.test(authority.slice(host))) return undefined;
+  const canonical = authority.slice(0, host) + authority.slice(host).toLowerCase();
+  return scheme.toLowerCase() + canonical + text.slice(start.length);
+}
+
+function canonicalEmail(text: string): string | undefined {
+  const [, local = "", domain = ""] = /^([^@]{1,64})@(.+)$/s.exec(text) ?? [];
+  const host = canonicalDns(domain);
+  if (host === undefined || host.startsWith("*") || domain.endsWith(".")) return undefined;
+  return /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/.test(local)
+    ? `${local}@${host}`
+    : undefined;
+}
+
+function kindOfTag(tag: number): GeneralNameKind | undefined {
+  if (tag === 0x82) return "dns";
+  if (tag === 0x87) return "ip";
+  if (tag === 0x86) return "uri";
+  return tag === 0x81 ? "email" : undefined;
+}
+
+function addressText(octets: Uint8Array): string | undefined {
+  if (octets.length !== 4 && octets.length !== 16) return undefined;
+  const address = ipaddr.fromByteArray(Array.from(octets));
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+}
+
+function ia5Text(octets: Uint8Array): string | undefined {
+  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
+  return /^[\x21-\x7e]+$/.test(text) ? text : undefined;
+}
+
+function describeUnsupported(
+  tag: number,
+  content: Uint8Array,
+  list: DerReader,
+  field: string,
+): string {
+  if (tag === 0xa0) return `otherName ${readOid(new DerReader(content, field), field)}`;
+  if (tag === 0x88) return `registeredID ${decodeOid(content)}`;
+  const name = { 163: "x400Address", 164: "directoryName", 165: "ediPartyName" }[tag];
+  return name ?? list.fail(`tag ${tag} is no GeneralName`, field);
+}
+
+function hexEscape(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+}
