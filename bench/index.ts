@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
+import { initialise, initialiseDefaults } from "../src/cli/authority/initialise.ts";
 import { openStore } from "../src/store/open.ts";
 import type { CertificateQuery, Store } from "../src/store/store.ts";
 import { startPostgres, type TestPostgres } from "../test/helpers/postgres.ts";

@@ -11,7 +11,7 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
+import { initialise, initialiseDefaults } from "../src/cli/authority/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
 import { openAuthority } from "../src/config/open-authority.ts";
 import type { Certificate } from "../src/x509/certificate/read.ts";

@@ -10,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialise, initialiseDefaults } from "../src/cli/initialise.ts";
+import { initialise, initialiseDefaults } from "../src/cli/authority/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
 import { openTokenKey } from "../src/config/open-authority.ts";
 import { parseCertificateChain } from "../src/x509/certificate/read.ts";

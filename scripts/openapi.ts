@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { initialise, initialiseDefaults, ownHosts } from "../src/cli/initialise.ts";
+import { initialise, initialiseDefaults, ownHosts } from "../src/cli/authority/initialise.ts";
 import { readCompiledConfig } from "../src/cli/options.ts";
 import { openAuthority } from "../src/config/open-authority.ts";
 import { obtainOwnCertificate } from "../src/server/own-certificate.ts";

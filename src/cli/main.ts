@@ -3,24 +3,24 @@
 import { Command, CommanderError } from "commander";
 import { UnusableAuthority } from "../config/open-authority.ts";
 import { version } from "../version.ts";
-import { registerBackup } from "./backup.ts";
-import { registerBundle } from "./bundle.ts";
-import { registerCerts } from "./certs.ts";
-import { registerConfig } from "./config.ts";
-import { registerCrl } from "./crl.ts";
-import { registerDoctor } from "./doctor.ts";
-import { registerEnroll } from "./enroll.ts";
-import { registerExport } from "./export.ts";
+import { registerBackup } from "./authority/backup.ts";
+import { registerConfig } from "./authority/config.ts";
+import { registerCrl } from "./authority/crl.ts";
+import { registerDoctor } from "./authority/doctor.ts";
+import { registerExport } from "./authority/export.ts";
+import { registerImport } from "./authority/import.ts";
+import { registerInit } from "./authority/init.ts";
+import { registerMigrate } from "./authority/migrate.ts";
+import { registerServe } from "./authority/serve.ts";
+import { registerCerts } from "./certificates/certs.ts";
+import { registerLint } from "./certificates/lint.ts";
+import { registerToken } from "./certificates/token.ts";
+import { registerBundle } from "./client/bundle.ts";
+import { registerEnroll } from "./client/enroll.ts";
+import { registerRenew } from "./client/renew.ts";
+import { registerStatus } from "./client/status.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
-import { registerImport } from "./import.ts";
-import { registerInit } from "./init.ts";
-import { registerLint } from "./lint.ts";
-import { registerMigrate } from "./migrate.ts";
 import { allowUnread } from "./output.ts";
-import { registerRenew } from "./renew.ts";
-import { registerServe } from "./serve.ts";
-import { registerStatus } from "./status.ts";
-import { registerToken } from "./token.ts";
 
 /** The whole command line; the reference page is generated from this object. */
 export function buildProgram(): Command {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { parse, stringify } from "yaml";
 import { examine } from "../../src/authority/examine.ts";
-import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/initialise.ts";
+import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/authority/initialise.ts";
 import { compileConfig } from "../../src/config/compile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodePem } from "../../src/der/pem.ts";

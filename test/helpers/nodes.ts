@@ -6,7 +6,7 @@ import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { initialise, initialiseDefaults } from "../../src/cli/initialise.ts";
+import { initialise, initialiseDefaults } from "../../src/cli/authority/initialise.ts";
 import { readCompiledConfig } from "../../src/cli/options.ts";
 import { openTokenKey } from "../../src/config/open-authority.ts";
 import { openStore } from "../../src/store/open.ts";

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { parse, stringify } from "yaml";
-import { ownHosts } from "../../src/cli/initialise.ts";
+import { ownHosts } from "../../src/cli/authority/initialise.ts";
 import { compileConfig } from "../../src/config/compile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { startService } from "../../src/server/service.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { CrlPublisher } from "../../../src/authority/crl/publisher.ts";
 import { keySigner } from "../../../src/authority/signer/key-file.ts";
-import { initialise, initialiseDefaults } from "../../../src/cli/initialise.ts";
+import { initialise, initialiseDefaults } from "../../../src/cli/authority/initialise.ts";
 import { compileConfig } from "../../../src/config/compile.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import { openAuthority } from "../../../src/config/open-authority.ts";

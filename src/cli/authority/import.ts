@@ -15,8 +15,8 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
-import { authorityFiles, writeNewFile } from "../ceremony/folder.ts";
-import { type Adoption, carryOut, prepareAdoption } from "../ceremony/openssl/adopt.ts";
+import { authorityFiles, writeNewFile } from "../../ceremony/folder.ts";
+import { type Adoption, carryOut, prepareAdoption } from "../../ceremony/openssl/adopt.ts";
 import {
   type PlannedProfile,
   planNames,
@@ -24,11 +24,11 @@ import {
   planSubject,
   profileByUsage,
   Telling,
-} from "../ceremony/openssl/plan.ts";
-import { Faults, type OpensslFolder, readOpensslFolder } from "../ceremony/openssl/read.ts";
-import { encodePem } from "../der/pem.ts";
-import { keyToPem } from "../x509/key/private-key.ts";
-import type { GeneralName } from "../x509/name/general-name.ts";
+} from "../../ceremony/openssl/plan.ts";
+import { Faults, type OpensslFolder, readOpensslFolder } from "../../ceremony/openssl/read.ts";
+import { encodePem } from "../../der/pem.ts";
+import { keyToPem } from "../../x509/key/private-key.ts";
+import type { GeneralName } from "../../x509/name/general-name.ts";
 import {
   attributesOf,
   commonNameOf,
@@ -38,10 +38,10 @@ import {
   makeName,
   type NameAttribute,
   nameFromAttributes,
-} from "../x509/name/read.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+} from "../../x509/name/read.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
+import { collectName, countFlag, passphraseFlag } from "../options.ts";
 import { configFile, issueOperator, ownHosts } from "./initialise.ts";
-import { collectName, countFlag, passphraseFlag } from "./options.ts";
 
 interface ImportFlags {
   readonly data: string;

@@ -1,15 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { readPrivateKey } from "../authority/signer/key-file.ts";
-import { requestFile } from "../ceremony/create-under.ts";
-import { authorityFiles, inspectFolder } from "../ceremony/folder.ts";
-import { parseCertificateChain } from "../x509/certificate/read.ts";
-import { type KeyType, keyTypes } from "../x509/key/private-key.ts";
-import type { GeneralName } from "../x509/name/general-name.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+import { readPrivateKey } from "../../authority/signer/key-file.ts";
+import { requestFile } from "../../ceremony/create-under.ts";
+import { authorityFiles, inspectFolder } from "../../ceremony/folder.ts";
+import { parseCertificateChain } from "../../x509/certificate/read.ts";
+import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
+import type { GeneralName } from "../../x509/name/general-name.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
+import { collectName, countFlag, durationFlag, passphraseFlag } from "../options.ts";
 import { configFile, initialise, initialiseDefaults } from "./initialise.ts";
-import { collectName, countFlag, durationFlag, passphraseFlag } from "./options.ts";
 
 interface InitFlags {
   readonly data: string;

@@ -5,13 +5,13 @@ import {
   type BackupReport,
   makeBackup,
   restoreBackup,
-} from "../ceremony/backup.ts";
-import { authorityFiles } from "../ceremony/folder.ts";
-import { rootCrlFile } from "../server/revocation/open.ts";
+} from "../../ceremony/backup.ts";
+import { authorityFiles } from "../../ceremony/folder.ts";
+import { rootCrlFile } from "../../server/revocation/open.ts";
+import { CommandFailure } from "../failure.ts";
+import { type DataFlags, passphraseFlag, readCompiledConfig, withData } from "../options.ts";
 import { formatExamination, lookAt } from "./doctor.ts";
-import { CommandFailure } from "./failure.ts";
 import { configFile } from "./initialise.ts";
-import { type DataFlags, passphraseFlag, readCompiledConfig, withData } from "./options.ts";
 
 interface BackupFlags extends DataFlags {
   readonly withKeys?: boolean;

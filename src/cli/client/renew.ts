@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
-import { loadIdentity, standingOf } from "../client/identity/identity.ts";
-import { runDaemon } from "../client/renewal/daemon.ts";
+import { loadIdentity, standingOf } from "../../client/identity/identity.ts";
+import { runDaemon } from "../../client/renewal/daemon.ts";
 import {
   type Hook,
   hasHook,
@@ -8,9 +8,10 @@ import {
   owesHook,
   readSignal,
   runHook,
-} from "../client/renewal/hook.ts";
-import type { FirstEnrolment, Renewal } from "../client/renewal/renew.ts";
-import { renew } from "../client/renewal/renew.ts";
+} from "../../client/renewal/hook.ts";
+import type { FirstEnrolment, Renewal } from "../../client/renewal/renew.ts";
+import { renew } from "../../client/renewal/renew.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
 import {
   defaultIdentityFolder,
   fileFlag,
@@ -18,8 +19,7 @@ import {
   type TokenFlags,
   tokenSource,
   withToken,
-} from "./client-options.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+} from "./options.ts";
 
 interface RenewFlags extends TokenFlags, FirstEnrolment {
   readonly dir: string;

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { decodePem } from "../der/pem.ts";
-import { type LintFinding, lintCertificate } from "../x509/lint/lint.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+import { decodePem } from "../../der/pem.ts";
+import { type LintFinding, lintCertificate } from "../../x509/lint/lint.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
 
 interface FileFinding extends LintFinding {
   readonly file: string;

@@ -2,11 +2,12 @@ import type { AddressInfo } from "node:net";
 import process from "node:process";
 import type { Command } from "commander";
 import { AggregatorRegistry } from "prom-client";
-import { inspectFolder } from "../ceremony/folder.ts";
-import { type RunningService, startService } from "../server/service.ts";
-import { remoteStore } from "../store/remote.ts";
-import { version } from "../version.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+import { inspectFolder } from "../../ceremony/folder.ts";
+import { type RunningService, startService } from "../../server/service.ts";
+import { remoteStore } from "../../store/remote.ts";
+import { version } from "../../version.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
+import { countFlag, type DataFlags, readCompiledConfig, withData } from "../options.ts";
 import {
   configFile,
   defaultPkcs12Passphrase,
@@ -14,7 +15,6 @@ import {
   initialiseDefaults,
   ownHosts,
 } from "./initialise.ts";
-import { countFlag, type DataFlags, readCompiledConfig, withData } from "./options.ts";
 import {
   channelToPrimary,
   type Role,

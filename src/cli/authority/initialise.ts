@@ -3,28 +3,28 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { createAuthority } from "../ceremony/create.ts";
-import { createUnder } from "../ceremony/create-under.ts";
-import { finishCreation, writeNewFile } from "../ceremony/folder.ts";
-import { compileConfig } from "../config/compile.ts";
-import { renderDefaultConfig } from "../config/default-file.ts";
-import { loadConfig } from "../config/load.ts";
-import { openAuthority } from "../config/open-authority.ts";
-import { encodePem } from "../der/pem.ts";
-import { openStore } from "../store/open.ts";
-import type { Store } from "../store/store.ts";
-import type { Certificate } from "../x509/certificate/read.ts";
-import { encodeRequest } from "../x509/csr/read.ts";
-import { type KeyType, keyToPem } from "../x509/key/private-key.ts";
-import type { GeneralName } from "../x509/name/general-name.ts";
+import { createAuthority } from "../../ceremony/create.ts";
+import { createUnder } from "../../ceremony/create-under.ts";
+import { finishCreation, writeNewFile } from "../../ceremony/folder.ts";
+import { compileConfig } from "../../config/compile.ts";
+import { renderDefaultConfig } from "../../config/default-file.ts";
+import { loadConfig } from "../../config/load.ts";
+import { openAuthority } from "../../config/open-authority.ts";
+import { encodePem } from "../../der/pem.ts";
+import { openStore } from "../../store/open.ts";
+import type { Store } from "../../store/store.ts";
+import type { Certificate } from "../../x509/certificate/read.ts";
+import { encodeRequest } from "../../x509/csr/read.ts";
+import { type KeyType, keyToPem } from "../../x509/key/private-key.ts";
+import type { GeneralName } from "../../x509/name/general-name.ts";
 import {
   attributesOf,
   type DistinguishedName,
   findAttributeType,
   makeName,
   parseSubjectText,
-} from "../x509/name/read.ts";
-import { CommandFailure, failure } from "./failure.ts";
+} from "../../x509/name/read.ts";
+import { CommandFailure, failure } from "../failure.ts";
 
 export const configFile = "countersign.yaml";
 /** Of operator.p12 when no passphrase is given: operator.key lies unencrypted beside it. */
@@ -171,7 +171,7 @@ export async function issueOperator(options: {
     put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
     put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
     // Read when it is needed: a service that runs keeps no code for it in memory.
-    const { encodePkcs12 } = await import("../x509/key/encode-pkcs12.ts");
+    const { encodePkcs12 } = await import("../../x509/key/encode-pkcs12.ts");
     const bundle = await encodePkcs12({
       privateKey,
       certificates: [der, ...intermediates.map((one) => one.der)],

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { openTokenKey } from "../config/open-authority.ts";
-import { parseCertificateChain } from "../x509/certificate/read.ts";
-import { requestBytes } from "../x509/csr/read.ts";
-import type { GeneralName } from "../x509/name/general-name.ts";
-import { CommandFailure, failure } from "./failure.ts";
+import { openTokenKey } from "../../config/open-authority.ts";
+import { parseCertificateChain } from "../../x509/certificate/read.ts";
+import { requestBytes } from "../../x509/csr/read.ts";
+import type { GeneralName } from "../../x509/name/general-name.ts";
+import { CommandFailure, failure } from "../failure.ts";
 import {
   collectName,
   countFlag,
@@ -13,7 +13,7 @@ import {
   durationFlag,
   readCompiledConfig,
   withData,
-} from "./options.ts";
+} from "../options.ts";
 
 interface TokenFlags extends DataFlags {
   readonly profile: string;

@@ -2,12 +2,12 @@ import { readFileSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { parseReason, reasonNames } from "../authority/revoke.ts";
-import type { CompiledConfig } from "../config/compile.ts";
-import { CommandFailure } from "./failure.ts";
-import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
-import { printAll } from "./output.ts";
-import { formatTable } from "./table.ts";
+import { parseReason, reasonNames } from "../../authority/revoke.ts";
+import type { CompiledConfig } from "../../config/compile.ts";
+import { CommandFailure } from "../failure.ts";
+import { type DataFlags, readCompiledConfig, withData } from "../options.ts";
+import { printAll } from "../output.ts";
+import { formatTable } from "../table.ts";
 
 /** The flags of every command that speaks with a running service as operator. */
 interface OperatorFlags extends DataFlags {

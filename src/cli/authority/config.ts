@@ -1,7 +1,7 @@
 import type { Command } from "commander";
-import { describeConfig } from "../config/load.ts";
-import { type DataFlags, readCompiledConfig, readConfig, withData } from "./options.ts";
-import { formatTable } from "./table.ts";
+import { describeConfig } from "../../config/load.ts";
+import { type DataFlags, readCompiledConfig, readConfig, withData } from "../options.ts";
+import { formatTable } from "../table.ts";
 
 /** `countersign config check|show`. */
 export function registerConfig(program: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { migrateStore } from "../store/open.ts";
-import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
+import { migrateStore } from "../../store/open.ts";
+import { type DataFlags, readCompiledConfig, withData } from "../options.ts";
 
 /** `countersign migrate`: brings the database to the schema of this program, forward only. */
 export function registerMigrate(program: Command): void {

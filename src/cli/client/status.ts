@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { loadIdentity, standingOf } from "../client/identity/identity.ts";
-import { lifetimeOf, suggestedWindow } from "../client/renewal/renew.ts";
-import { renewalInstant } from "../client/renewal/schedule.ts";
-import { defaultIdentityFolder, speakingPlainly } from "./client-options.ts";
-import { CommandFailure } from "./failure.ts";
+import { loadIdentity, standingOf } from "../../client/identity/identity.ts";
+import { lifetimeOf, suggestedWindow } from "../../client/renewal/renew.ts";
+import { renewalInstant } from "../../client/renewal/schedule.ts";
+import { CommandFailure } from "../failure.ts";
+import { defaultIdentityFolder, speakingPlainly } from "./options.ts";
 
 /** Exit codes of `status`, for timers and health checks. */
 export const statusCodes = { fine: 0, due: 1, expired: 2 } as const;

@@ -1,32 +1,32 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { CrlPublisher } from "../authority/crl/publisher.ts";
-import { completeCrl, parseCrlName, rootCrlSequence } from "../authority/crl/scope.ts";
-import { issuerIdOf } from "../authority/issuer.ts";
-import { crlSigner } from "../authority/signer/crl-signer.ts";
-import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
-import { openIssuer } from "../config/open-authority.ts";
-import { encodePem } from "../der/pem.ts";
-import { rootCrlFile } from "../server/revocation/open.ts";
-import { openStore } from "../store/open.ts";
-import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
+import { CrlPublisher } from "../../authority/crl/publisher.ts";
+import { completeCrl, parseCrlName, rootCrlSequence } from "../../authority/crl/scope.ts";
+import { issuerIdOf } from "../../authority/issuer.ts";
+import { crlSigner } from "../../authority/signer/crl-signer.ts";
+import { keySigner, readPrivateKey } from "../../authority/signer/key-file.ts";
+import { openIssuer } from "../../config/open-authority.ts";
+import { encodePem } from "../../der/pem.ts";
+import { rootCrlFile } from "../../server/revocation/open.ts";
+import { openStore } from "../../store/open.ts";
+import { type Certificate, parseCertificateChain } from "../../x509/certificate/read.ts";
 import {
   assembleCrl,
   encodeRevokedEntry,
   encodeTbsCertList,
   type RevokedEntry,
-} from "../x509/crl/encode.ts";
-import { parseCrl } from "../x509/crl/read.ts";
-import { publicKeyOf } from "../x509/key/read-public.ts";
-import { CommandFailure } from "./failure.ts";
+} from "../../x509/crl/encode.ts";
+import { parseCrl } from "../../x509/crl/read.ts";
+import { publicKeyOf } from "../../x509/key/read-public.ts";
+import { CommandFailure } from "../failure.ts";
 import {
   type DataFlags,
   durationFlag,
   passphraseFlag,
   readCompiledConfig,
   withData,
-} from "./options.ts";
+} from "../options.ts";
 
 interface PublishFlags extends DataFlags {
   readonly root?: boolean;

@@ -6,10 +6,10 @@
 import cluster, { type Worker } from "node:cluster";
 import process from "node:process";
 import { AggregatorRegistry, type PrometheusContentType } from "prom-client";
-import { openStore } from "../store/open.ts";
-import { type Channel, serveStore } from "../store/remote.ts";
-import type { Store } from "../store/store.ts";
-import { CommandFailure } from "./failure.ts";
+import { openStore } from "../../store/open.ts";
+import { type Channel, serveStore } from "../../store/remote.ts";
+import type { Store } from "../../store/store.ts";
+import { CommandFailure } from "../failure.ts";
 
 /** Says to a worker whether it is the first, and what the first prints. */
 const roleVariable = "SERVE_WORKER_ROLE";

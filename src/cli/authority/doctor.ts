@@ -1,14 +1,14 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { type Examination, examine } from "../authority/examine.ts";
-import type { CompiledConfig } from "../config/compile.ts";
-import { openIssuer } from "../config/open-authority.ts";
-import { toIndexLine } from "../server/rest/listing.ts";
-import { openStore } from "../store/open.ts";
-import { parseCertificateChain } from "../x509/certificate/read.ts";
-import { CommandFailure } from "./failure.ts";
-import { type DataFlags, readCompiledConfig, withData } from "./options.ts";
+import { type Examination, examine } from "../../authority/examine.ts";
+import type { CompiledConfig } from "../../config/compile.ts";
+import { openIssuer } from "../../config/open-authority.ts";
+import { toIndexLine } from "../../server/rest/listing.ts";
+import { openStore } from "../../store/open.ts";
+import { parseCertificateChain } from "../../x509/certificate/read.ts";
+import { CommandFailure } from "../failure.ts";
+import { type DataFlags, readCompiledConfig, withData } from "../options.ts";
 
 interface DoctorFlags extends DataFlags {
   readonly json?: boolean;

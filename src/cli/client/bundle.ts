@@ -1,11 +1,11 @@
 import { basename, dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { pemBundle, pkcs12Bundle } from "../client/identity/bundle.ts";
-import { writeAtomically } from "../client/identity/files.ts";
-import { loadIdentity } from "../client/identity/identity.ts";
-import { defaultIdentityFolder, speakingPlainly } from "./client-options.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
-import { passphraseFlag } from "./options.ts";
+import { pemBundle, pkcs12Bundle } from "../../client/identity/bundle.ts";
+import { writeAtomically } from "../../client/identity/files.ts";
+import { loadIdentity } from "../../client/identity/identity.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
+import { passphraseFlag } from "../options.ts";
+import { defaultIdentityFolder, speakingPlainly } from "./options.ts";
 
 interface BundleFlags {
   readonly dir: string;

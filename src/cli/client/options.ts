@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
-import { ClientError, describeProblem } from "../client/problem.ts";
-import type { TokenSource } from "../client/token.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
+import { ClientError, describeProblem } from "../../client/problem.ts";
+import type { TokenSource } from "../../client/token.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
 
 /** The folder of an identity when none is named. */
 export const defaultIdentityFolder = "identity";

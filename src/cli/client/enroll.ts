@@ -1,8 +1,10 @@
 import type { Command } from "commander";
-import { enroll } from "../client/enroll.ts";
-import { identityFiles } from "../client/identity/files.ts";
-import { standingOf } from "../client/identity/identity.ts";
-import { defaultKeyType, type KeyType, keyTypes, readKeyType } from "../client/identity/keys.ts";
+import { enroll } from "../../client/enroll.ts";
+import { identityFiles } from "../../client/identity/files.ts";
+import { standingOf } from "../../client/identity/identity.ts";
+import { defaultKeyType, type KeyType, keyTypes, readKeyType } from "../../client/identity/keys.ts";
+import { CommandFailure, exitCodes } from "../failure.ts";
+import { durationFlag } from "../options.ts";
 import {
   defaultIdentityFolder,
   fileFlag,
@@ -10,9 +12,7 @@ import {
   type TokenFlags,
   tokenSource,
   withToken,
-} from "./client-options.ts";
-import { CommandFailure, exitCodes } from "./failure.ts";
-import { durationFlag } from "./options.ts";
+} from "./options.ts";
 
 interface EnrollFlags extends TokenFlags {
   readonly url?: string;
