@@ -7,7 +7,6 @@
 import "reflect-metadata";
 import { createPublicKey, randomBytes, sign, verify, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
-import { drawSerial } from "../src/authority/issue.ts";
 import { assembleIssuer, type Issuer } from "../src/authority/issuer.ts";
 import { findMismatches } from "../src/authority/self-check.ts";
 import { keySigner } from "../src/authority/signer/key-file.ts";
@@ -19,6 +18,7 @@ import { assembleCertificate } from "../src/x509/certificate/template.ts";
 import { encodeRequest, verifyRequest } from "../src/x509/csr/read.ts";
 import { generateKey, type KeyType } from "../src/x509/key/private-key.ts";
 import { makeName } from "../src/x509/name/read.ts";
+import { drawSerial } from "../src/x509/serial.ts";
 import { weaknessesOf } from "../src/x509/weak-keys/weak-keys.ts";
 import { type Figures, measure, printJson, printTable } from "./figures.ts";
 

@@ -7,7 +7,7 @@
  * so a certificate that nobody recorded cannot exist outside (test/faults/).
  */
 
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { type Accepted, decide, type Notice, redeem } from "../policy/decide.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { Profile } from "../policy/profile.ts";
@@ -17,6 +17,7 @@ import { assembleCertificate } from "../x509/certificate/template.ts";
 import { isVerifiedRequest, type VerifiedRequest } from "../x509/csr/read.ts";
 import { formatGeneralName } from "../x509/name/general-name.ts";
 import { commonNameOf, formatName } from "../x509/name/read.ts";
+import { drawSerial } from "../x509/serial.ts";
 import { weaknessesOf } from "../x509/weak-keys/weak-keys.ts";
 import { auditLine } from "./audit.ts";
 import type { Caller } from "./caller.ts";
@@ -188,19 +189,6 @@ export async function judge(
     `The request breaks ${count === 1 ? "one rule" : `${count} rules`} of profile ${input.profile.name}: ${verdict.violations.map((one) => one.message).join(" ")}`,
     { violations: verdict.violations },
   );
-}
-
-const SERIAL_OCTETS = 17;
-/** Random octets that no serial has used yet: drawn by the hundred, as each draw costs some 20 µs. */
-let unused = Buffer.alloc(0);
-
-/** Serial number: 134 random bits, positive, 17 octets, never with a leading zero (S-13). */
-export function drawSerial(): string {
-  if (unused.length < SERIAL_OCTETS) unused = randomBytes(SERIAL_OCTETS * 128);
-  const octets = unused.subarray(0, SERIAL_OCTETS);
-  unused = unused.subarray(SERIAL_OCTETS);
-  octets[0] = 0x40 | ((octets[0] ?? 0) & 0x3f);
-  return octets.toString("hex");
 }
 
 /** The same key under the same CN is a renewal by other means, not a key that wandered. */

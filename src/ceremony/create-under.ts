@@ -3,7 +3,7 @@
  * request that is left in the folder. The CA's own key is not kept.
  */
 
-import { type KeyObject, randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
@@ -15,6 +15,7 @@ import { basicConstraints, keyUsage } from "../x509/extensions/encode.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
 import { type DistinguishedName, sameName } from "../x509/name/read.ts";
+import { drawSerial } from "../x509/serial.ts";
 import { authorityFiles, writeNewFile } from "./folder.ts";
 
 export interface UnderOptions {
@@ -106,12 +107,10 @@ async function signIssuing(
     extendedKeyUsage: [],
     ca: { pathLength: 0 },
   });
-  const serial = randomBytes(17);
-  serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f);
   const end = Math.min(now.getTime() + options.validityDays * DAY_MS, root.notAfter.getTime());
   const wholeSecond = (at: number) => new Date(Math.floor(at / 1000) * 1000);
   const tbs = template.encode({
-    serial: serial.toString("hex"),
+    serial: drawSerial(),
     subject,
     publicKey: publicKeyOf(key),
     subjectAltNames: [],

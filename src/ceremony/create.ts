@@ -4,13 +4,14 @@
  */
 
 import "reflect-metadata";
-import { createPublicKey, type KeyObject, randomBytes, webcrypto } from "node:crypto";
+import { createPublicKey, type KeyObject, webcrypto } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
 import { encodePem } from "../der/pem.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
+import { drawSerial } from "../x509/serial.ts";
 import { authorityFiles, writeNewFile } from "./folder.ts";
 
 export interface CreateOptions {
@@ -111,11 +112,9 @@ async function signCa(options: CaCertificate): Promise<string> {
   const issuerPublicKey = createPublicKey(options.issuerKey).toCryptoKey(algorithm, true, [
     "verify",
   ]);
-  const serial = randomBytes(17);
-  serial[0] = 0x40 | ((serial[0] ?? 0) & 0x3f);
   const certificate = await x509.X509CertificateGenerator.create(
     {
-      serialNumber: serial.toString("hex"),
+      serialNumber: drawSerial(),
       subject: new x509.Name(Buffer.from(options.subject.der)),
       issuer: new x509.Name(Buffer.from(options.issuer.der)),
       notBefore: wholeSeconds(options.notBefore),

@@ -1,8 +1,8 @@
 /** Certificates and revocations put into a store directly, as many as wanted. */
 
 import { createHash } from "node:crypto";
-import { drawSerial } from "../../src/authority/issue.ts";
 import type { NewAuditEntry, RevocationReason, Store } from "../../src/store/store.ts";
+import { drawSerial } from "../../src/x509/serial.ts";
 
 const day = 86_400_000;
 

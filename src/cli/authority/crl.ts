@@ -19,6 +19,7 @@ import {
 } from "../../x509/crl/encode.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
 import { publicKeyOf } from "../../x509/key/read-public.ts";
+import { parseSerial } from "../../x509/serial.ts";
 import { CommandFailure } from "../failure.ts";
 import {
   type DataFlags,
@@ -165,8 +166,8 @@ function entriesOf(path: string): RevokedEntry[] {
 
 function newEntries(serials: readonly string[], at: Date): RevokedEntry[] {
   return serials.map((text) => {
-    const serial = text.replace(/^0x/i, "").replaceAll(":", "").toLowerCase();
-    if (!/^[0-9a-f]{1,40}$/.test(serial)) throw new CommandFailure(`${text} is no serial.`);
-    return { serial: serial.length % 2 === 0 ? serial : `0${serial}`, at, reason: "cACompromise" };
+    const serial = parseSerial(text);
+    if (serial === undefined) throw new CommandFailure(`${text} is no serial.`);
+    return { serial, at, reason: "cACompromise" };
   });
 }

@@ -13,7 +13,6 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { drawSerial } from "../../authority/issue.ts";
 import { issuerIdOf } from "../../authority/issuer.ts";
 import { writeNewFile } from "../../ceremony/folder.ts";
 import { compileConfig } from "../../config/compile.ts";
@@ -25,6 +24,7 @@ import { openStore } from "../../store/open.ts";
 import type { Store } from "../../store/store.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";
 import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
+import { drawSerial } from "../../x509/serial.ts";
 import { CommandFailure, exitCodes, failure } from "../failure.ts";
 import { type DataFlags, readConfig, withData } from "../options.ts";
 

@@ -17,6 +17,7 @@ import { toEntry, toFullEntry, toPemChain } from "./entry.ts";
 import { exampleCsr } from "./example-csr.ts";
 import { certificatesAnswer, type IndexQuery, listingTypes } from "./listing.ts";
 import { csrQuery, indexQuery, serialParams } from "./schemas.ts";
+import { readSerial } from "./serial.ts";
 
 /** `/v1/certificates`: issue, check, renew, list, show, revoke. `readers` may see the index. */
 export function certificateRoutes(
@@ -166,7 +167,7 @@ export function certificateRoutes(
     },
     async (request, reply) => {
       const type = unwrap(chooseType(request, ["application/json", pemChainType, derType]));
-      const stored = unwrap(await authority.find(readSerial(request)));
+      const stored = unwrap(await authority.find(readSerial(request.params)));
       const der = (await authority.readDer([stored.id])).get(stored.id);
       if (type === "application/json") {
         return reply.type(type).send(toFullEntry(authority, stored, der));
@@ -203,24 +204,10 @@ export function certificateRoutes(
       const { reason = "unspecified" } = (request.body ?? {}) as { reason?: string | number };
       const parsed = parseReason(reason);
       if (parsed === undefined) throw new Problem(unknownReason(reason));
-      const stored = unwrap(await authority.revoke(readSerial(request), parsed, caller));
+      const stored = unwrap(await authority.revoke(readSerial(request.params), parsed, caller));
       return reply.type("application/json").send(toEntry(authority, stored));
     },
   );
-}
-
-/** Serial as the index writes it: no separators, lower case, an even number of digits. */
-export function normaliseSerial(text: string): string {
-  const digits = text
-    .replace(/^0x/i, "")
-    .replaceAll(":", "")
-    .toLowerCase()
-    .replace(/^0+(?=.)/, "");
-  return digits.length % 2 === 0 ? digits : `0${digits}`;
-}
-
-function readSerial(request: FastifyRequest): string {
-  return normaliseSerial((request.params as { serial: string }).serial);
 }
 
 function readIdempotencyKey(request: FastifyRequest): string | undefined {

@@ -8,6 +8,7 @@ import { formatIndexLine } from "../../openssl/index-txt.ts";
 import type { Violation } from "../../refusal.ts";
 import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
 import { formatNameOneline, parseName } from "../../x509/name/read.ts";
+import { parseSerialPrefix } from "../../x509/serial.ts";
 import { Problem } from "../problem.ts";
 import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { type Entry, statusAt, toEntry, toFullEntry } from "./entry.ts";
@@ -177,9 +178,9 @@ function readFilters(query: IndexQuery, now: Date): CertificateQuery {
       violations.push(unreadable(field, text, "an RFC 3339 instant, or relative such as +7d"));
     } else read[field] = date;
   }
-  const serial = rest.serial?.replace(/^0x/i, "").replaceAll(":", "").toLowerCase();
-  if (serial !== undefined && !/^[0-9a-f]{1,40}$/.test(serial)) {
-    violations.push(unreadable("serial", query.serial ?? "", "the first hex digits of a serial"));
+  const serial = rest.serial === undefined ? undefined : parseSerialPrefix(rest.serial);
+  if (rest.serial !== undefined && serial === undefined) {
+    violations.push(unreadable("serial", rest.serial, "the first hex digits of a serial"));
   }
   if (violations.length > 0) throw new Problem(unreadableRefusal(violations));
   return { ...rest, ...read, ...(serial !== undefined && { serial }), now };

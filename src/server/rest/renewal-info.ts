@@ -1,8 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
 import { unwrap } from "./bodies.ts";
-import { normaliseSerial } from "./certificates.ts";
 import { serialParams } from "./schemas.ts";
+import { readSerial } from "./serial.ts";
 
 /** `GET /v1/renewal-info/{serial}`: when to renew, in the shape of RFC 9773 4.2. */
 export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): void {
@@ -26,8 +26,7 @@ export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): v
       },
     },
     async (request, reply) => {
-      const { serial } = request.params as { serial: string };
-      const window = unwrap(await authority.renewalWindow(normaliseSerial(serial)));
+      const window = unwrap(await authority.renewalWindow(readSerial(request.params)));
       return reply
         .header("retry-after", String(window.retryAfterSeconds))
         .type("application/json")

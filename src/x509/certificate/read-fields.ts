@@ -113,15 +113,6 @@ export function readSerialOctets(fields: DerReader, field: string): Uint8Array {
   return content;
 }
 
-/** Lower-case hex with an even number of digits; a negative number with a minus sign before it. */
-export function formatSerial(octets: Uint8Array): string {
-  const hex = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("hex");
-  if ((octets[0] ?? 0) < 0x80) return octets.length > 1 && octets[0] === 0 ? hex.slice(2) : hex;
-  const magnitude = (BigInt(1) << BigInt(octets.length * 8)) - BigInt(`0x${hex}`);
-  const digits = magnitude.toString(16);
-  return `-${digits.length % 2 === 0 ? digits : `0${digits}`}`;
-}
-
 /** Reads an Extensions SEQUENCE into a map; what stands twice goes into `duplicates`. */
 export function readExtensions(
   wrapper: DerReader,

@@ -13,10 +13,10 @@ import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
 import { fitsKey, nodeSignOptions, signatureAlgorithms } from "../key/signature-algorithm.ts";
 import { type GeneralName, readGeneralNames } from "../name/general-name.ts";
 import type { DistinguishedName } from "../name/read.ts";
+import { formatSerial } from "../serial.ts";
 import {
   type CertificateExtension,
   type CertificateFields,
-  formatSerial,
   readCertificate,
 } from "./read-fields.ts";
 

@@ -6,7 +6,6 @@ import { accepted, type Outcome, refused } from "../../refusal.ts";
 import { verifySignature } from "../certificate/read.ts";
 import {
   type CertificateExtension,
-  formatSerial,
   readExtensions,
   readSerialOctets,
 } from "../certificate/read-fields.ts";
@@ -18,6 +17,7 @@ import {
 } from "../extensions/read.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
+import { formatSerial } from "../serial.ts";
 import { readTime } from "../time.ts";
 import {
   type CrlReason,

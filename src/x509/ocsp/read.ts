@@ -11,7 +11,6 @@ import {
 } from "../certificate/read.ts";
 import {
   type CertificateExtension,
-  formatSerial,
   readExtensions,
   readSerialOctets,
 } from "../certificate/read-fields.ts";
@@ -20,6 +19,7 @@ import { extendedKeyUsageOids, extensionOids } from "../extensions/encode.ts";
 import { parsePublicKey } from "../key/read-public.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
 import { type DistinguishedName, readName, sameName } from "../name/read.ts";
+import { formatSerial } from "../serial.ts";
 import { readGeneralizedTime } from "../time.ts";
 import {
   type CertId,
