@@ -20,7 +20,6 @@ import {
   subjectPattern,
   subjectPhrase,
 } from "./conditions.ts";
-import type { SubjectSample } from "./subject-sample.ts";
 
 export interface Plan {
   /** What stands after `from`, with certificates as `c` and revocations as `r`. */
@@ -53,10 +52,8 @@ export async function planFor(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
-  subjects: SubjectSample,
 ): Promise<Plan> {
-  const part = query.subject && (await subjects.rarestPart(query.subject));
-  const filters = filtersOf(query, engine, part);
+  const filters = filtersOf(query, engine);
   const always = alwaysOf(query, engine);
   for (const filter of filters) {
     const count = filter.counted
@@ -96,11 +93,7 @@ function orderedIndex(query: CertificateQuery): string {
 }
 
 /** Those that may be rare, the rarest first; the walked index serves the rest. */
-function filtersOf(
-  query: CertificateQuery,
-  engine: Engine,
-  partOfSubject: string | undefined,
-): Filter[] {
+function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
   const filters: Filter[] = [];
   const byColumns = (conditions: Condition[]) => {
     if (conditions.length === 0) return;
@@ -118,8 +111,6 @@ function filtersOf(
       onRow: [namesWithin(san, engine)],
     });
   }
-  // Rows that have the part are then looked at for the whole.
-  if (partOfSubject) filters.push({ ...subjectFilter(partOfSubject, engine), onRow: [] });
   if (subject !== undefined) filters.push(subjectFilter(subject, engine));
   byColumns(columnConditions.requestedBy(query));
   const byExpiry = orderOf(query) === "expires";

@@ -24,7 +24,6 @@ import {
   toAuditEntry,
   toCertificate,
 } from "./rows.ts";
-import type { SubjectSample } from "./subject-sample.ts";
 
 const DEFAULT_LIMIT = 100;
 /** Small enough that what is on its way does not grow old in memory. */
@@ -38,12 +37,11 @@ export async function searchCertificates(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
-  subjects: SubjectSample,
 ): Promise<Page<StoredCertificate>> {
   const { cursor, limit = DEFAULT_LIMIT, now: _now, ...filters } = query;
   const scope = scopeOf({ ...filters, order: orderOf(query) });
   const after = cursor === undefined ? undefined : readCursor(cursor, scope);
-  const plan = await planFor(db, engine, query, subjects);
+  const plan = await planFor(db, engine, query);
   const found = await certificatePage(db, engine, query, plan, after, limit + 1);
   const items = found.slice(0, limit);
   const last = items.at(-1);
@@ -58,9 +56,8 @@ export async function* streamCertificates(
   db: Kysely<unknown>,
   engine: Engine,
   query: CertificateQuery,
-  subjects: SubjectSample,
 ): AsyncIterable<readonly StoredCertificate[]> {
-  const plan = await planFor(db, engine, query, subjects);
+  const plan = await planFor(db, engine, query);
   let after: Key | undefined;
   for (;;) {
     const page = await certificatePage(db, engine, query, plan, after, STREAM_PAGE);

@@ -15,7 +15,6 @@ import {
   toCertificate,
 } from "../index/rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "../index/search.ts";
-import { SubjectSample } from "../index/subject-sample.ts";
 import {
   type AuditQuery,
   type CertificateQuery,
@@ -57,13 +56,11 @@ export class PostgresStore implements Store {
   readonly engine = "postgres";
   readonly #pool: pg.Pool;
   readonly #kysely: Kysely<unknown>;
-  readonly #subjects: SubjectSample;
   readonly #queue: GroupCommit<Write, unknown>;
 
   private constructor(pool: pg.Pool) {
     this.#pool = pool;
     this.#kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) });
-    this.#subjects = new SubjectSample(this.#kysely);
     this.#queue = new GroupCommit((batch) => this.#commit(batch));
   }
 
@@ -152,13 +149,13 @@ export class PostgresStore implements Store {
   searchCertificates(query: CertificateQuery) {
     return this.#read(async () => {
       if (query.status === "expired") await this.#markExpired(query.now);
-      return searchCertificates(this.#kysely, this.engine, query, this.#subjects);
+      return searchCertificates(this.#kysely, this.engine, query);
     });
   }
   async *streamCertificates(query: CertificateQuery) {
     try {
       if (query.status === "expired") await this.#markExpired(query.now);
-      yield* streamCertificates(this.#kysely, this.engine, query, this.#subjects);
+      yield* streamCertificates(this.#kysely, this.engine, query);
     } catch (error) {
       throw describePostgresFailure(error);
     }

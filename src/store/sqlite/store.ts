@@ -13,7 +13,6 @@ import {
   stateAt,
 } from "../index/rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "../index/search.ts";
-import { SubjectSample } from "../index/subject-sample.ts";
 import { Kept } from "../kept.ts";
 import { StatusRevisions } from "../status-revisions.ts";
 import {
@@ -60,7 +59,6 @@ export class SqliteStore implements Store {
   readonly engine = "sqlite";
   readonly #db: Database.Database;
   readonly #kysely: Kysely<unknown>;
-  readonly #subjects: SubjectSample;
   readonly #queue: GroupCommit<Write, unknown>;
   readonly #hot: HotStatements;
   /**
@@ -78,7 +76,6 @@ export class SqliteStore implements Store {
     this.#statusRevisions = soleWriter ? new StatusRevisions() : undefined;
     this.#db = db;
     this.#kysely = kysely;
-    this.#subjects = new SubjectSample(kysely);
     this.#hot = prepareHot(db);
     this.#queue = new GroupCommit((batch) => this.#commit(batch));
   }
@@ -171,7 +168,7 @@ export class SqliteStore implements Store {
   searchCertificates(query: CertificateQuery) {
     return this.#read(async () => {
       await this.#prepareFor(query);
-      return searchCertificates(this.#kysely, this.engine, query, this.#subjects);
+      return searchCertificates(this.#kysely, this.engine, query);
     });
   }
   async *streamCertificates(query: CertificateQuery) {
@@ -182,7 +179,7 @@ export class SqliteStore implements Store {
       // A connection of its own: an export does not push out of memory what issuing works with.
       scan = openFile(file, SCAN_CACHE_KIB);
       const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: scan }) });
-      yield* streamCertificates(kysely, this.engine, query, this.#subjects);
+      yield* streamCertificates(kysely, this.engine, query);
     } catch (error) {
       throw describeFailure(error, file);
     } finally {

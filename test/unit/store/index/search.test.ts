@@ -8,7 +8,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seed, seededCertificate } from "../../../../bench/seed.ts";
 import { stateAt } from "../../../../src/store/index/rows.ts";
 import { searchAudit, searchCertificates } from "../../../../src/store/index/search.ts";
-import { SubjectSample } from "../../../../src/store/index/subject-sample.ts";
 import { openStore } from "../../../../src/store/open.ts";
 import { openFile } from "../../../../src/store/sqlite/open.ts";
 import {
@@ -257,16 +256,6 @@ const rare = new Set([
   "subject in any case",
 ]);
 
-test("the part of a text that is rare in subjects is found, if an index can have it", async () => {
-  const db = openFile(file);
-  const subjects = new SubjectSample(new Kysely({ dialect: new SqliteDialect({ database: db }) }));
-  expect(await subjects.rarestPart("C=IN, CN=qqqqq, O=Example")).toMatch(/qqq/);
-  expect(await subjects.rarestPart("ST=KARNATAKA, O=ZEBRA")).toMatch(/zeb/);
-  expect(await subjects.rarestPart("žluťoučký kůň")).toBeUndefined();
-  expect(await subjects.rarestPart("short")).toBeUndefined();
-  db.close();
-});
-
 describe("the way to a page", () => {
   test.each([
     ...Object.entries(filters).map(([name, [query]]) => [name, query, false] as const),
@@ -346,9 +335,6 @@ async function statementsOf(
     seen.push({ sql: event.query.sql, parameters: event.query.parameters });
   });
   if (audit) await searchAudit(db, query as AuditQuery);
-  else {
-    const subjects = new SubjectSample(db);
-    await searchCertificates(db, engine, { ...query, now, limit: 50 }, subjects);
-  }
+  else await searchCertificates(db, engine, { ...query, now, limit: 50 });
   return seen;
 }
