@@ -12,12 +12,9 @@ import { checkProfiles, openAuthority } from "../config/open-authority.ts";
 import type { Store } from "../store/store.ts";
 import type { GeneralName } from "../x509/name/general-name.ts";
 import { attributesOf, findAttributeType } from "../x509/name/read.ts";
+import { startDuties } from "./duties.ts";
 import { listenForMetrics } from "./metrics.ts";
-import {
-  type OwnCertificateOptions,
-  obtainOwnCertificate,
-  renewalTime,
-} from "./own-certificate.ts";
+import { OwnIdentity } from "./own-identity.ts";
 import { ownProfile } from "./own-profile.ts";
 import { buildPlainServer } from "./plain.ts";
 import { openRevocation, stapleOcsp } from "./revocation/open.ts";
@@ -62,11 +59,6 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-/** A lost race with the clock must not spin: wait at least this long between two tries. */
-const SHORTEST_WAIT_MS = 1_000;
-const RETRY_MS = 60_000;
-/** setTimeout cannot wait longer than 2^31 ms; a day is often enough to look again. */
-const LONGEST_WAIT_MS = 86_400_000;
 /** What the first worker renews has long been on disk by then. */
 const OTHERS_WAIT_MS = 60_000;
 /** Under the ten seconds after which `docker stop` loses patience. */
@@ -84,21 +76,20 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   });
   const opened: { close(): unknown }[] = [];
   try {
-    const own: OwnCertificateOptions = {
+    const own = await OwnIdentity.open({
       authority,
       file: join(config.dataDir, "server.pem"),
       names: withPublicHost(options.hosts, config.publicUrl.hostname),
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: config.issuer.passphrase?.reveal(),
-    };
-    let { identity, certificate } = await obtainOwnCertificate(own);
+    });
     // The framework says each address it listens on at "info"; the welcome has said it already.
     const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
     const patienceMs = options.worker?.first === false ? OTHERS_WAIT_MS : 0;
     const revocation = await openRevocation(config, authority, store, patienceMs);
     const readMetrics = options.worker?.readMetrics;
     const app = await buildServer({
-      ...{ config, authority, identity, revocation, log: frameworkLog },
+      ...{ config, authority, identity: own.held.identity, revocation, log: frameworkLog },
       ...(readMetrics && { readMetrics }),
     });
     opened.push(app);
@@ -114,24 +105,23 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
 
     if (metrics) opened.push(metrics);
-    stapleOcsp(tls, revocation, () => certificate, log);
+    stapleOcsp(tls, revocation, () => own.held.certificate, log);
     const plainListener = config.listeners.http;
     const plain =
       plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
     if (plain) opened.push(plain);
     if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
 
-    const renewOwnCertificate = async (force = true) => {
-      ({ identity, certificate } = await obtainOwnCertificate(own, { force }));
+    const useRenewed = ({ identity, certificate }: OwnIdentity["held"]) => {
       swapIdentity(tls, identity, tlsSettingsOf(config, issuer));
       log.info({ serial: certificate.serial }, "the service's own certificate was renewed");
     };
-    const timer = repeat(async () => {
-      const due = () => renewalTime(certificate).getTime() + patienceMs;
-      if (due() <= authority.now().getTime()) await renewOwnCertificate(patienceMs === 0);
-      const next = Math.min(due(), (await revocation.rotate()).getTime());
-      return next - authority.now().getTime();
-    }, log);
+    const ownDuty = own.duty({
+      name: "the service's own certificate",
+      patienceMs,
+      renewed: useRenewed,
+    });
+    const duties = startDuties([ownDuty, revocation.duty], { clock: () => authority.now(), log });
 
     return {
       config,
@@ -148,11 +138,20 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
         authority.replaceProfiles(next.profiles);
         log.info("policy and profiles were reloaded");
       },
-      renewOwnCertificate: () => renewOwnCertificate(),
+      renewOwnCertificate: async () => {
+        await own.replace();
+        useRenewed(own.held);
+      },
       stop: async () => {
-        timer.stop();
-        const forced = setTimeout(() => tls.closeAllConnections(), STOP_WITHIN_MS);
-        await Promise.all([app.close(), plain?.close(), metrics?.close()]);
+        let forced: NodeJS.Timeout | undefined;
+        const late = new Promise<void>((resolve) => {
+          forced = setTimeout(() => {
+            tls.closeAllConnections();
+            resolve();
+          }, STOP_WITHIN_MS);
+        });
+        const rested = Promise.race([duties.stop(), late]);
+        await Promise.all([app.close(), plain?.close(), metrics?.close(), rested]);
         clearTimeout(forced);
         await store.close();
       },
@@ -163,23 +162,6 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await store.close();
     throw error;
   }
-}
-
-/** Runs `work` again after as many milliseconds as it says, bounded at both ends. */
-function repeat(work: () => Promise<number>, log: FastifyBaseLogger): { stop(): void } {
-  let timer: NodeJS.Timeout;
-  const schedule = (wait: number) => {
-    const bounded = Math.min(LONGEST_WAIT_MS, Math.max(SHORTEST_WAIT_MS, wait));
-    timer = setTimeout(run, bounded);
-    timer.unref();
-  };
-  const run = () =>
-    work().then(schedule, (error: unknown) => {
-      log.error({ err: error }, "the service's own certificate could not be renewed; trying again");
-      schedule(RETRY_MS);
-    });
-  run();
-  return { stop: () => clearTimeout(timer) };
 }
 
 function withPublicHost(hosts: readonly GeneralName[], hostname: string): GeneralName[] {

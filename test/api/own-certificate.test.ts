@@ -1,6 +1,9 @@
+import { X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
+import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 
 let authority: TestAuthority;
@@ -96,4 +99,30 @@ describe("listen.requireClientCertificate", () => {
     expect((await strict.call("GET", "/healthz", { as: strict.operator })).status).toBe(200);
     await strict.stop();
   });
+});
+
+test("a duty that fails says which one it was: the OCSP responder's, not the listener's", async () => {
+  const file = join(authority.folder, "ocsp.pem");
+  const [leaf] =
+    readFileSync(file, "utf8").match(/-----BEGIN CERTIFICATE-[\s\S]+?-----END.*/) ?? [];
+  const { validFromDate, validToDate } = new X509Certificate(leaf ?? "");
+  const life = validToDate.getTime() - validFromDate.getTime();
+  const almostDue = validFromDate.getTime() + (life * 2) / 3 - 1000;
+  // The clock stands until the service has started; then it goes on from there.
+  let startedAt: number | undefined;
+  await authority.restart(
+    () => new Date(almostDue + (startedAt === undefined ? 0 : Date.now() - startedAt)),
+  );
+  const before = authority.logged().length;
+  // A folder that holds something is in the way of the new file.
+  rmSync(file);
+  mkdirSync(join(file, "in-the-way"), { recursive: true });
+  startedAt = Date.now();
+  const said = () => authority.logged().slice(before);
+  await vi.waitUntil(() => said().includes("; trying again"), { timeout: 20_000 });
+  expect(said()).toContain(
+    "the certificate of the OCSP responder could not be renewed; trying again",
+  );
+  expect(said()).not.toContain("the service's own certificate could not be renewed");
+  rmSync(file, { recursive: true });
 });

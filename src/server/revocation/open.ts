@@ -14,11 +14,8 @@ import type { Store } from "../../store/store.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
-import {
-  type OwnCertificateOptions,
-  obtainOwnCertificate,
-  renewalTime,
-} from "../own-certificate.ts";
+import type { Duty } from "../duties.ts";
+import { OwnIdentity } from "../own-identity.ts";
 import { ownProfile } from "../own-profile.ts";
 import type { RevocationParts } from "./routes.ts";
 
@@ -26,8 +23,8 @@ import type { RevocationParts } from "./routes.ts";
 export const rootCrlFile = "root.crl";
 
 export interface Revocation extends RevocationParts {
-  /** Replaces the responder's certificate when it is due; gives the time of the next look. */
-  rotate(): Promise<Date>;
+  /** Keeps the responder's certificate fresh. */
+  readonly duty: Duty;
 }
 
 /** Opens CRL and OCSP of an authority; issues the responder's certificate when there is none. */
@@ -40,15 +37,15 @@ export async function openRevocation(
 ): Promise<Revocation> {
   const { issuer } = authority;
   const clock = () => authority.now();
-  const own: OwnCertificateOptions = {
+  const own = await OwnIdentity.open({
     authority,
     file: join(config.dataDir, "ocsp.pem"),
     names: [],
     commonName: "OCSP responder",
     profile: ownProfile("countersign-ocsp", ["OCSPSigning"]),
     passphrase: config.issuer.passphrase?.reveal(),
-  };
-  let identity = await obtainIdentity(own);
+  });
+  let identity = responderIdentity(own.held);
   return {
     issuer,
     crl: new CrlPublisher({
@@ -67,11 +64,13 @@ export async function openRevocation(
       clock,
     }),
     rootCrl: rootCrlReader(join(config.dataDir, rootCrlFile)),
-    rotate: async () => {
-      const due = () => new Date(renewalTime(identity.certificate).getTime() + patienceMs);
-      if (due() <= clock()) identity = await obtainIdentity(own);
-      return due();
-    },
+    duty: own.duty({
+      name: "the certificate of the OCSP responder",
+      patienceMs,
+      renewed: (held) => {
+        identity = responderIdentity(held);
+      },
+    }),
   };
 }
 
@@ -102,8 +101,7 @@ export function stapleOcsp(
   );
 }
 
-async function obtainIdentity(own: OwnCertificateOptions): Promise<ResponderIdentity> {
-  const { identity, certificate } = await obtainOwnCertificate(own);
+function responderIdentity({ identity, certificate }: OwnIdentity["held"]): ResponderIdentity {
   return { certificate, signer: ocspSigner(keySigner(createPrivateKey(identity.key))) };
 }
 

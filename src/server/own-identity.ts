@@ -1,0 +1,58 @@
+/** A certificate and key that the service holds for itself, and the duty that keeps them fresh. */
+
+import type { Certificate } from "../x509/certificate/read.ts";
+import type { Duty } from "./duties.ts";
+import {
+  type OwnCertificateOptions,
+  obtainOwnCertificate,
+  renewalTime,
+} from "./own-certificate.ts";
+import type { ServerIdentity } from "./tls.ts";
+
+export class OwnIdentity {
+  readonly #options: OwnCertificateOptions;
+  #held: { readonly identity: ServerIdentity; readonly certificate: Certificate };
+
+  private constructor(options: OwnCertificateOptions, held: OwnIdentity["held"]) {
+    this.#options = options;
+    this.#held = held;
+  }
+
+  /** Takes what is on disk while it is good; issues, records and writes a new one otherwise. */
+  static async open(options: OwnCertificateOptions): Promise<OwnIdentity> {
+    return new OwnIdentity(options, await obtainOwnCertificate(options));
+  }
+
+  /** What is in use now. */
+  get held(): { readonly identity: ServerIdentity; readonly certificate: Certificate } {
+    return this.#held;
+  }
+
+  /** Makes a new one, due or not. */
+  async replace(): Promise<void> {
+    this.#held = await obtainOwnCertificate(this.#options, { force: true });
+  }
+
+  /**
+   * Renews when it is due. `patienceMs` leaves that long to another process of the same folder;
+   * `renewed` hears of each renewal.
+   */
+  duty({ name, patienceMs, renewed }: OwnIdentityDuty): Duty {
+    return {
+      name: `renew ${name}`,
+      failure: `${name} could not be renewed`,
+      due: () => new Date(renewalTime(this.#held.certificate).getTime() + patienceMs),
+      run: async () => {
+        this.#held = await obtainOwnCertificate(this.#options);
+        renewed(this.#held);
+      },
+    };
+  }
+}
+
+export interface OwnIdentityDuty {
+  /** Whose certificate it is, as the log says it. */
+  readonly name: string;
+  readonly patienceMs: number;
+  readonly renewed: (held: OwnIdentity["held"]) => void;
+}
