@@ -91,6 +91,12 @@ export const catalogue = {
     cause: "The credential is right, but it does not entitle to this.",
     cure: "Ask an operator, or use the credential that the action belongs to.",
   },
+  "foreign-origin": {
+    title: "Sent by a page of another origin",
+    cause:
+      "A browser sent a client certificate along with a request of a page that is not this service's.",
+    cure: "Use the pages of this service. Programs send neither Origin nor Sec-Fetch-Site and pass.",
+  },
   "not-found": {
     title: "Not found",
     cause: "There is nothing at this address, or no certificate with this serial.",

@@ -14,6 +14,7 @@ export const statusOf = {
   "invalid-token": 401,
   "certificate-not-valid": 401,
   forbidden: 403,
+  "foreign-origin": 403,
   "not-found": 404,
   "method-not-allowed": 405,
   "not-acceptable": 406,

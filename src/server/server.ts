@@ -11,6 +11,7 @@ import { timeOrderedId } from "../authority/time-ordered-id.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
+import { parseCertificateChain } from "../x509/certificate/read.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
 import { docsRoutes } from "./docs/docs.ts";
 import { limitRequests } from "./limits.ts";
@@ -27,6 +28,7 @@ import { renewalInfoRoutes } from "./rest/renewal-info.ts";
 import { sharedSchemas } from "./rest/schemas.ts";
 import { tokenRoutes } from "./rest/tokens.ts";
 import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
+import { type OwnOrigins, refuseForeignPages } from "./same-origin.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
 
 export interface ServerParts {
@@ -70,6 +72,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   // Before anyone is asked who he is: proving that costs more than counting.
   await limitRequests(app, config.rates);
   requireCallers(app, authority);
+  refuseForeignPages(app, authority, ownOrigins(parts));
   const registry = countRequests(app, authority);
   app.decorate("metricsRegistry", registry);
   readCsrBodies(app);
@@ -95,6 +98,13 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
 function tlsServerFor(parts: ServerParts, listener: http.RequestListener): TlsServer {
   const settings = tlsSettingsOf(parts.config, parts.authority.issuer);
   return createTlsServer(parts.identity, settings, listener);
+}
+
+/** The names of our own pages: the public address and what the service's certificate holds. */
+function ownOrigins({ config, identity }: ServerParts): OwnOrigins {
+  const chain = parseCertificateChain(identity.certificateChain);
+  const names = chain.ok ? (chain.value[0]?.subjectAltNames ?? []) : [];
+  return { publicOrigin: config.publicUrl.origin, names: names.map((one) => one.value) };
 }
 
 /** How the TLS listener behaves, from the configuration. */

@@ -1,10 +1,7 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { openContext, startBrowser } from "../helpers/browser.ts";
 import { testWith } from "../helpers/programs.ts";
 
 const test = testWith("chromium");
@@ -19,42 +16,10 @@ afterAll(async () => {
   await authority?.stop();
 });
 
-/** A page in a real browser that trusts the root and, with `as`, holds the operator's credential. */
+/** A page in a real browser that trusts the root and, with `operator`, holds the credential. */
 async function open(path: string, { operator = false } = {}): Promise<Page> {
-  browser ??= await chromium
-    .launch({
-      executablePath: execFileSync("sh", ["-c", "command -v chromium"], {
-        encoding: "utf8",
-      }).trim(),
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        `--user-data-dir=${mkdtempSync(join(tmpdir(), "chromium-"))}`,
-      ],
-    })
-    .catch(() =>
-      chromium.launch({
-        executablePath: "/usr/bin/chromium",
-        args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-      }),
-    );
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    ...(operator && {
-      clientCertificates: [
-        {
-          origin: authority.url,
-          pfxPath: join(authority.folder, "operator.p12"),
-          passphrase: "changeit",
-        },
-      ],
-    }),
-  });
+  browser ??= await startBrowser();
+  const context = await openContext(browser, authority, { operator });
   const page = await context.newPage();
   await page.goto(`${authority.url}${path}`);
   return page;
