@@ -11,6 +11,7 @@ import type { Store, StoredCertificate } from "../store/store.ts";
 import { type Certificate, parseCertificate, verifySignedBy } from "../x509/certificate/read.ts";
 import { parsePublicKey } from "../x509/key/read-public.ts";
 import { formatGeneralName } from "../x509/name/general-name.ts";
+import { toIndexLine } from "./index-line.ts";
 import { issuerIdOf } from "./issuer.ts";
 
 export interface ExamineOptions {
@@ -19,8 +20,6 @@ export interface ExamineOptions {
   readonly issuers: readonly Certificate[];
   /** Profiles on offer; a certificate of another profile is not held against any. */
   readonly profiles: ReadonlyMap<string, Profile>;
-  /** A line of `index.txt` for a row. */
-  readonly indexLine: (stored: StoredCertificate, now: Date) => string;
   readonly now: Date;
 }
 
@@ -56,7 +55,7 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
       certificates += 1;
       const { serial, revocation } = row;
       if (revocation) revoked.set(`${row.issuerId} ${serial}`, revocation.reason);
-      const [read] = readBack(options.indexLine(row, now));
+      const [read] = readBack(toIndexLine(row, now));
       if (read !== serial) say(`${serial}: its line of index.txt reads back as ${read}`);
       const der = ders.get(row.id);
       const issuer = keys.get(row.issuerId);

@@ -13,7 +13,6 @@ import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/authorit
 import { compileConfig } from "../../src/config/compile.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { encodePem } from "../../src/der/pem.ts";
-import { toIndexLine } from "../../src/server/rest/listing.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
 import { encodeRequest } from "../../src/x509/csr/read.ts";
 import { parseGeneralNameText } from "../../src/x509/name/general-name.ts";
@@ -185,7 +184,6 @@ export async function checkAuthority({ store, issuer, config }: RunningService):
     store,
     issuers: [issuer.certificate],
     profiles: config.profiles,
-    indexLine: toIndexLine,
     now: new Date(),
   });
   if (findings.length > 0) throw new Error(`the authority is not whole:\n${findings.join("\n")}`);

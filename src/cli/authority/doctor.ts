@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import { type Examination, examine } from "../../authority/examine.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import { openIssuer } from "../../config/open-authority.ts";
-import { toIndexLine } from "../../server/rest/listing.ts";
 import { openStore } from "../../store/open.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";
 import { CommandFailure } from "../failure.ts";
@@ -65,7 +64,6 @@ export async function lookAt(config: CompiledConfig): Promise<Examination> {
       store,
       issuers,
       profiles: config.profiles,
-      indexLine: toIndexLine,
       now: new Date(),
     });
   } finally {

@@ -13,13 +13,13 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
+import { toIndexLine } from "../../authority/index-line.ts";
 import { issuerIdOf } from "../../authority/issuer.ts";
 import { writeNewFile } from "../../ceremony/folder.ts";
 import { compileConfig } from "../../config/compile.ts";
 import { basePolicyOf } from "../../config/profile-options.ts";
 import { encodePem } from "../../der/pem.ts";
 import { renderOpensslConfig } from "../../openssl/render-config.ts";
-import { toIndexLine } from "../../server/rest/listing.ts";
 import { openStore } from "../../store/open.ts";
 import type { Store } from "../../store/store.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";

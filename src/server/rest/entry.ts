@@ -1,4 +1,5 @@
 import type { Authority } from "../../authority/authority.ts";
+import { type CertificateStatus, statusAt } from "../../authority/index-line.ts";
 import type { Issued } from "../../authority/issue.ts";
 import { encodePem } from "../../der/pem.ts";
 import type { StoredCertificate } from "../../store/store.ts";
@@ -8,15 +9,7 @@ import { formatName } from "../../x509/name/read.ts";
 export interface Entry {
   readonly [field: string]: unknown;
   readonly serial: string;
-  readonly status: "valid" | "expired" | "revoked" | "hold";
-}
-
-/** The standing of a certificate at an instant; computed from facts, stored nowhere. */
-export function statusAt(certificate: StoredCertificate, now: Date): Entry["status"] {
-  if (certificate.revocation !== undefined) {
-    return certificate.revocation.reason === "certificateHold" ? "hold" : "revoked";
-  }
-  return certificate.notAfter <= now ? "expired" : "valid";
+  readonly status: CertificateStatus;
 }
 
 /** The entry without its PEM parts. */

@@ -3,15 +3,14 @@
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
+import { toIndexLine } from "../../authority/index-line.ts";
 import { parseDuration } from "../../config/duration.ts";
-import { formatIndexLine } from "../../openssl/index-txt.ts";
 import type { Violation } from "../../refusal.ts";
 import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
-import { formatNameOneline, parseName } from "../../x509/name/read.ts";
 import { parseSerialPrefix } from "../../x509/serial.ts";
 import { Problem } from "../problem.ts";
 import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
-import { type Entry, statusAt, toEntry, toFullEntry } from "./entry.ts";
+import { type Entry, toEntry, toFullEntry } from "./entry.ts";
 
 /** The query string of `GET /v1/certificates`, validated by its schema. */
 export interface IndexQuery {
@@ -100,27 +99,6 @@ async function entriesOf(
   if (!withPem) return stored.map((one) => toEntry(authority, one));
   const ders = await authority.readDer(stored.map((one) => one.id));
   return stored.map((one) => toFullEntry(authority, one, ders.get(one.id)));
-}
-
-/** One line of OpenSSL's `index.txt`, newline included. */
-export function toIndexLine(stored: StoredCertificate, now: Date): string {
-  const status = statusAt(stored, now);
-  return formatIndexLine({
-    status: status === "valid" ? "V" : status === "expired" ? "E" : "R",
-    notAfter: stored.notAfter,
-    revocation: stored.revocation && {
-      at: stored.revocation.at,
-      reason: stored.revocation.reason,
-    },
-    serial: stored.serial,
-    file: undefined,
-    subject: onelineOf(stored),
-  });
-}
-
-function onelineOf(stored: StoredCertificate): string {
-  const name = parseName(stored.subjectDer);
-  return name.ok ? formatNameOneline(name.value) : stored.subject;
 }
 
 const csvColumns = [
