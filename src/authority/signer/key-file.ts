@@ -1,11 +1,11 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { nodeSignOptions, type SignatureAlgorithm } from "../../x509/certificate/template.ts";
+import { isQuick } from "../../x509/key/verify.ts";
 import { type Signer, SignerUnavailable } from "./signer.ts";
 
 const signOnPool = promisify(sign);
-const verifyOnPool = promisify(verify);
 
 /**
  * Reads a private key (PEM; PKCS#8, SEC1 or PKCS#1, encrypted or not).
@@ -82,10 +82,7 @@ export function keySigner(
   // The key itself where it needs no options: an options object costs 20 µs a call on Node 24.
   const plain = padding.padding === undefined;
   const privateOptions = plain ? key : { key, ...padding };
-  const publicOptions = plain ? publicKey : { key: publicKey, ...padding };
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
-  const cheap = type === "ed25519" || details?.namedCurve === "prime256v1";
-  return cheap
+  return isQuick(publicKey)
     ? {
         algorithm,
         publicKey,
@@ -94,12 +91,10 @@ export function keySigner(
           tbs.length > LONG_BYTES
             ? signOnPool(digest, tbs, privateOptions)
             : sign(digest, tbs, privateOptions),
-        verify: (tbs, signature) => verify(digest, tbs, publicOptions, signature),
       }
     : {
         algorithm,
         publicKey,
         sign: (tbs) => signOnPool(digest, tbs, privateOptions),
-        verify: (tbs, signature) => verifyOnPool(digest, tbs, publicOptions, signature),
       };
 }

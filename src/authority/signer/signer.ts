@@ -13,8 +13,6 @@ export interface Signer {
    * Cheap keys (P-256, Ed25519) answer at once; others work on the thread pool.
    */
   sign(tbs: Uint8Array): Uint8Array | Promise<Uint8Array>;
-  /** Verifies a signature made by `sign`, on the same thread or pool as `sign` uses. */
-  verify(tbs: Uint8Array, signature: Uint8Array): boolean | Promise<boolean>;
 }
 
 /** The key store does not answer or refuses. The message is one sentence for people. */

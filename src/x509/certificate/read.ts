@@ -3,14 +3,14 @@
  * it shares nothing with what encodes: no writer, no template.
  */
 
-import { createHash, type KeyObject, verify } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { decodePem } from "../../der/pem.ts";
 import { DerError } from "../../der/reader.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
 import { extensionName, extensionOids, type KeyUsage } from "../extensions/encode.ts";
 import * as values from "../extensions/read.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
-import { fitsKey, nodeSignOptions, signatureAlgorithms } from "../key/signature-algorithm.ts";
+import { verifySignature } from "../key/verify.ts";
 import { type GeneralName, readGeneralNames } from "../name/general-name.ts";
 import type { DistinguishedName } from "../name/read.ts";
 import { formatSerial } from "../serial.ts";
@@ -208,17 +208,4 @@ export function verifySignedBy(certificate: Certificate, issuerKey: KeyObject): 
     certificate.signature,
     issuerKey,
   );
-}
-
-/** Whether `signature` over `tbs` was made by this key with the named algorithm. */
-export function verifySignature(
-  algorithm: string,
-  tbs: Uint8Array,
-  signature: Uint8Array,
-  key: KeyObject,
-): boolean {
-  const known = signatureAlgorithms.find((name) => name === algorithm);
-  if (known === undefined || !fitsKey(known, key)) return false;
-  const { digest, ...padding } = nodeSignOptions(known);
-  return verify(digest, tbs, { key, ...padding }, signature);
 }

@@ -3,7 +3,6 @@
 import type { KeyObject } from "node:crypto";
 import { DerError, DerReader } from "../../der/reader.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
-import { verifySignature } from "../certificate/read.ts";
 import {
   type CertificateExtension,
   readExtensions,
@@ -16,6 +15,7 @@ import {
   readDistributionPoints,
 } from "../extensions/read.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
+import { verifySignature } from "../key/verify.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
 import { formatSerial } from "../serial.ts";
 import { readTime } from "../time.ts";

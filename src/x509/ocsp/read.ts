@@ -3,12 +3,7 @@
 import { decodeOid } from "../../der/oid.ts";
 import { DerError, DerReader } from "../../der/reader.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
-import {
-  type Certificate,
-  parseCertificate,
-  verifySignature,
-  verifySignedBy,
-} from "../certificate/read.ts";
+import { type Certificate, parseCertificate, verifySignedBy } from "../certificate/read.ts";
 import {
   type CertificateExtension,
   readExtensions,
@@ -18,6 +13,7 @@ import { readReason } from "../crl/read.ts";
 import { extendedKeyUsageOids, extensionOids } from "../extensions/encode.ts";
 import { parsePublicKey } from "../key/read-public.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
+import { verifySignature } from "../key/verify.ts";
 import { type DistinguishedName, readName, sameName } from "../name/read.ts";
 import { formatSerial } from "../serial.ts";
 import { readGeneralizedTime } from "../time.ts";

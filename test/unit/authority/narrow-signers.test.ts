@@ -7,6 +7,7 @@ import {
   encodeTbsCertList,
   type SignableCertList,
 } from "../../../src/x509/crl/encode.ts";
+import { verifySignature } from "../../../src/x509/key/verify.ts";
 import {
   encodeResponseData,
   responseDataBytes,
@@ -31,6 +32,9 @@ const list = encodeTbsCertList({
   entries: [],
 });
 
+const made = (tbs: Uint8Array, signature: Uint8Array) =>
+  verifySignature(wide.algorithm, tbs, signature, wide.publicKey);
+
 /** Values that only look as if the encoder had made them. */
 const forgeries = (real: object): unknown[] => [
   certificate.der,
@@ -44,7 +48,7 @@ describe("the signer of a responder", () => {
   const signer = ocspSigner(wide);
 
   test("signs what the encoder of ResponseData made", async () => {
-    expect(await wide.verify(responseDataBytes(answer), await signer.sign(answer))).toBe(true);
+    expect(made(responseDataBytes(answer), await signer.sign(answer))).toBe(true);
   });
 
   test("refuses everything else: a certificate, a forgery, a CRL", async () => {
@@ -63,7 +67,7 @@ describe("the signer of CRLs", () => {
   const signer = crlSigner(wide);
 
   test("signs what the encoder of TBSCertList made", async () => {
-    expect(await wide.verify(certListBytes(list), await signer.sign(list))).toBe(true);
+    expect(made(certListBytes(list), await signer.sign(list))).toBe(true);
   });
 
   test("refuses everything else: a certificate, a forgery, an OCSP answer", async () => {
