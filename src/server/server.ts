@@ -21,7 +21,7 @@ import { refusalOf, sendProblem } from "./problem.ts";
 import { auditRoutes } from "./rest/audit.ts";
 import { readCsrBodies } from "./rest/bodies.ts";
 import { caRoutes } from "./rest/ca.ts";
-import { certificateRoutes } from "./rest/certificates.ts";
+import { certificateRoutes } from "./rest/certificates/routes.ts";
 import { authorityChecks, healthRoutes } from "./rest/health.ts";
 import { policyRoutes } from "./rest/policy.ts";
 import { renewalInfoRoutes } from "./rest/renewal-info.ts";

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
 import { unwrap } from "./bodies.ts";
+import { readSerial } from "./certificates/serial.ts";
+import { jsonContent } from "./content.ts";
 import { serialParams } from "./schemas.ts";
-import { readSerial } from "./serial.ts";
 
 /** `GET /v1/renewal-info/{serial}`: when to renew, in the shape of RFC 9773 4.2. */
 export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): void {
@@ -20,7 +21,7 @@ export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): v
         response: {
           200: {
             description: "The window; Retry-After says how long the answer may be kept.",
-            content: { "application/json": { schema: { $ref: "RenewalInfo#" } } },
+            ...jsonContent("RenewalInfo"),
           },
         },
       },

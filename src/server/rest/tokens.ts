@@ -5,6 +5,7 @@ import type { Violation } from "../../refusal.ts";
 import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-name.ts";
 import { Problem } from "../problem.ts";
 import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
+import { jsonContent } from "./content.ts";
 
 interface TokenBody {
   readonly profile: string;
@@ -27,11 +28,11 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
         summary: "Mint an enrolment token",
         description:
           "A token is good for one key (or `uses` keys), for one profile, and for no name that it does not list.",
-        body: { content: { "application/json": { schema: { $ref: "TokenRequest#" } } } },
+        body: jsonContent("TokenRequest"),
         response: {
           201: {
             description: "The token.",
-            content: { "application/json": { schema: { $ref: "Token#" } } },
+            ...jsonContent("Token"),
           },
         },
       },

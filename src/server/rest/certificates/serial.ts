@@ -1,6 +1,6 @@
-import { parseSerial } from "../../x509/serial.ts";
-import { Problem } from "../problem.ts";
-import { unreadable, unreadableRefusal } from "./bodies.ts";
+import { parseSerial } from "../../../x509/serial.ts";
+import { Problem } from "../../problem.ts";
+import { unreadable, unreadableRefusal } from "../bodies.ts";
 
 /** The serial in a route's path as the index writes it; a Problem for what cannot be a serial. */
 export function readSerial(params: unknown): string {

@@ -1,0 +1,50 @@
+import type { FastifyInstance } from "fastify";
+import type { Authority } from "../../../authority/authority.ts";
+import { parseReason, reasonNames } from "../../../authority/revoke.ts";
+import { holderOf } from "../../caller.ts";
+import { Problem } from "../../problem.ts";
+import { unwrap } from "../bodies.ts";
+import { jsonContent } from "../content.ts";
+import { toEntry } from "../entry.ts";
+import { serialParams } from "../schemas.ts";
+import { readSerial } from "./serial.ts";
+
+const schema = {
+  operationId: "revokeCertificate",
+  tags: ["certificates"],
+  summary: "Revoke, hold or release a certificate",
+  description:
+    "For its own holder, or an operator. In force for the next request, also on open connections. Repeating it changes nothing.",
+  params: serialParams,
+  body: jsonContent("RevocationRequest"),
+  response: { 200: { description: "The entry as it stands now.", ...jsonContent("Certificate") } },
+};
+
+/** `POST /v1/certificates/{serial}/revoke`: revokes, holds or releases. */
+export function revokeRoute(app: FastifyInstance, authority: Authority): void {
+  app.post(
+    "/v1/certificates/:serial/revoke",
+    {
+      config: { caller: "certificate", refuses: ["not-found", "conflict"] },
+      schema,
+    },
+    async (request, reply) => {
+      const { caller } = holderOf(request);
+      const { reason = "unspecified" } = (request.body ?? {}) as { reason?: string | number };
+      const parsed = parseReason(reason);
+      if (parsed === undefined) throw new Problem(unknownReason(reason));
+      const stored = unwrap(await authority.revoke(readSerial(request.params), parsed, caller));
+      return reply.type("application/json").send(toEntry(authority, stored));
+    },
+  );
+}
+
+function unknownReason(reason: string | number) {
+  const want = reasonNames.join(", ");
+  const message = `${JSON.stringify(reason)} is no revocation reason of RFC 5280; there are: ${want}.`;
+  return {
+    code: "malformed-request" as const,
+    detail: message,
+    violations: [{ field: "reason", rule: "reason.known", got: String(reason), want, message }],
+  };
+}

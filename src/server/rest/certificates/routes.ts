@@ -1,0 +1,22 @@
+import type { FastifyInstance } from "fastify";
+import type { Authority } from "../../../authority/authority.ts";
+import { checkRoute } from "./check.ts";
+import { findRoute } from "./find.ts";
+import { issueRoute } from "./issue.ts";
+import { listRoute } from "./list.ts";
+import { renewRoute } from "./renew.ts";
+import { revokeRoute } from "./revoke.ts";
+
+/** `/v1/certificates`: issue, check, renew, list, show, revoke. `readers` may see the index. */
+export function certificateRoutes(
+  app: FastifyInstance,
+  authority: Authority,
+  readers: "certificate" | "operator",
+): void {
+  issueRoute(app, authority);
+  checkRoute(app, authority);
+  renewRoute(app, authority);
+  listRoute(app, authority, readers);
+  findRoute(app, authority, readers);
+  revokeRoute(app, authority);
+}
