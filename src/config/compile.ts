@@ -33,7 +33,7 @@ export interface CompiledConfig {
     readonly metrics: Listener | undefined;
   };
   readonly database: Secret;
-  /** `key` is an absolute path or a `pkcs11:` URI. */
+  /** Paths are absolute. */
   readonly issuer: Config["issuer"];
   readonly rootCertificate: string;
   readonly tokenKey: string;

@@ -54,11 +54,12 @@ export function configProblem(problem: {
   };
 }
 
-/** A written value as an error shows it: short, on one line. */
+/** A written value as an error shows it: short, on one line, without the password of a URL. */
 export function formatWritten(value: unknown): string {
   if (value === undefined || value === null) {
     return "nothing";
   }
-  const written = JSON.stringify(value) ?? String(value);
+  const whole = JSON.stringify(value) ?? String(value);
+  const written = whole.replace(/(:\/\/[^/\s:@]*):[^/\s@]*@/g, "$1:***@");
   return written.length > 80 ? `${written.slice(0, 77)}…` : written;
 }

@@ -151,17 +151,28 @@ function note(schema: SchemaNode, value: unknown, path: KeyPath, at: Resolving):
       origin: at.placeOf(path),
       path,
       rule: value === undefined ? "missing" : "value",
-      // A secret of a wrong form is still a secret.
-      got:
-        schema.resolve === "secret" || schema.resolve === "database"
-          ? "something else"
-          : formatWritten(value),
+      got: gotOf(schema, value),
       want: schema.expected ?? (schema.type === "object" ? "a map of keys" : "another value"),
       ...(value === undefined && example !== undefined
         ? { hint: `for example ${formatWritten(example)}` }
         : wordHint(schema, value)),
     }),
   );
+}
+
+/** What was written, unless that may be a secret: a URI may carry a PIN or a password. */
+function gotOf(schema: SchemaNode, value: unknown): string {
+  switch (schema.resolve) {
+    case "secret":
+    case "database":
+      return "something else";
+    case "path": {
+      const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(typeof value === "string" ? value : "")?.[0];
+      return scheme === undefined ? formatWritten(value) : `a ${scheme} URI`;
+    }
+    default:
+      return formatWritten(value);
+  }
 }
 
 function wordHint(schema: SchemaNode, value: unknown): { hint: string } | undefined {
@@ -180,8 +191,6 @@ function resolveLeaf(schema: SchemaNode, value: unknown, at: Resolving): unknown
       return resolvePath(at.dataDir, String(value));
     case "path-or-url":
       return /^https?:/.test(String(value)) ? value : resolvePath(at.dataDir, String(value));
-    case "key-reference":
-      return /^pkcs11:/.test(String(value)) ? value : resolvePath(at.dataDir, String(value));
     case "secret":
       return new Secret(reader(value, at));
     case "database":

@@ -3,7 +3,7 @@ import type { DistinguishedName } from "../x509/name/read.ts";
 
 /** What a credential entitles to: the ceiling of a request, made by whoever proved the credential. */
 export interface Grant {
-  readonly via: "token" | "operator" | "renewal" | "internal" | "acme" | "est";
+  readonly via: "token" | "operator" | "renewal" | "internal";
   /** Identity for index and audit: `token:<jti>`, `certificate:<serial> (CN=web)`, … */
   readonly requestedBy: string;
   readonly profile: string;

@@ -1,4 +1,4 @@
-/** From a URL to an engine: the only place that knows both. */
+/** From a URL to an engine. */
 
 import { dirname, join } from "node:path";
 import { holdLock } from "./sqlite/lock.ts";

@@ -51,7 +51,7 @@ export interface StoredCertificate {
   readonly issuedAt: Date;
   readonly renewAfter: Date;
   readonly requestedBy: string;
-  /** How it came to be: `token`, `operator`, `renewal`, `internal`, `import`, `acme`, `est`. */
+  /** How it came to be: `token`, `operator`, `renewal`, `internal` or `import`. */
   readonly via: string;
   /** Serial of the first certificate of the lineage, and when that was issued. */
   readonly lineage: SerialHex;

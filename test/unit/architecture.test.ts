@@ -75,4 +75,16 @@ describe("the rooms of the house", () => {
       expect(missing, page).toEqual([]);
     }
   });
+
+  test("every file of src that a page names exists", () => {
+    for (const page of ["ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md"]) {
+      const text = readFileSync(join(root, page), "utf8");
+      const named = [...text.matchAll(/`src\/([\w./-]+\.ts)`/g)].map(([, path]) => path ?? "");
+      expect(named.length, page).toBeGreaterThan(0);
+      expect(
+        named.filter((path) => !files.includes(path)),
+        page,
+      ).toEqual([]);
+    }
+  });
 });

@@ -20,7 +20,7 @@ export interface EnrolmentToken {
   /** The ceiling of what may stand in the subjectAltName. */
   readonly names: readonly GeneralName[];
   readonly profile: string;
-  /** With how many different keys it may be used; Infinity for a foreign token that is not one-time. */
+  /** With how many different keys it may be used; a billion when it is not one-time. */
   readonly uses: number;
   readonly expiresAt: Date;
   /** `cnf` binding: hex SHA-256 of the one request (DER) that it is good for. */

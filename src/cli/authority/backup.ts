@@ -41,9 +41,7 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
   }
   const config = readCompiledConfig(flags);
   const { issuer } = config;
-  const keys = [issuer.key, config.tokenKey, "operator.key"].filter(
-    (path) => !path.startsWith("pkcs11:"),
-  );
+  const keys = [issuer.key, config.tokenKey, "operator.key"];
   const open = [
     config.rootCertificate,
     issuer.certificate,

@@ -56,11 +56,6 @@ async function runExport(dir: string, flags: ExportFlags): Promise<void> {
   const compiled = compileConfig(loaded);
   if (!compiled.ok) throw failure(compiled.refusal);
   const { issuer, profiles, crl, publicHttpUrl, database } = compiled.value;
-  if (flags.withKey && issuer.key.startsWith("pkcs11:")) {
-    throw new CommandFailure(
-      "The issuing key is in a token and never leaves it: export without --with-key.",
-    );
-  }
   const chain = parseCertificateChain(readFileSync(issuer.certificate, "utf8"));
   const own = chain.ok ? chain.value[0] : undefined;
   if (own === undefined) throw new CommandFailure(`${issuer.certificate} holds no certificate.`);

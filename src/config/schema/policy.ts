@@ -283,7 +283,12 @@ export const profileSchema = Type.Object(
         },
       ),
     ),
-    subject: Type.Optional(Type.Union([Type.Literal("anything"), subjectRules], subjectSchema)),
+    subject: Type.Optional(
+      Type.Union([Type.Literal("anything"), subjectRules], {
+        ...subjectSchema,
+        examples: [{ countryName: "match", commonName: "supplied" }],
+      }),
+    ),
     subjectAltName: Type.Optional(
       Type.Object(
         {

@@ -7,7 +7,6 @@ import {
   count,
   databaseUrl,
   duration,
-  keyReference,
   path,
   port,
   portOrOff,
@@ -68,14 +67,15 @@ const issuerSchema = Type.Object(
       default: "chain.pem",
       examples: ["chain.pem"],
     }),
-    key: keyReference({
-      description: "The issuing private key: a PEM file, encrypted or not, or a PKCS#11 URI.",
+    key: path({
+      description: "The issuing private key: a PEM file, encrypted or not.",
+      expected: "the path of a PEM file; a key in a token or HSM cannot be used",
       default: "issuing.key",
-      examples: ["issuing.key", "pkcs11:token=ca;object=issuing"],
+      examples: ["issuing.key"],
     }),
     passphrase: Type.Optional(
       secret({
-        description: "Passphrase of the key file, or PIN of the token.",
+        description: "Passphrase of the key file, and of the other keys in the data folder.",
         examples: [{ file: "passphrase.txt" }, { env: "CA_PASSPHRASE" }],
       }),
     ),

@@ -65,7 +65,7 @@ export const duration = (about: About & { readonly least?: number; readonly most
     resolve: "duration",
   });
 
-/** A file, relative to the data folder; absolute for the program. */
+/** A file, relative to the data folder; absolute for the program. A URI is refused, not opened. */
 export const path = (about: About) =>
   Type.Unsafe<string>({
     unit: "path",
@@ -73,6 +73,7 @@ export const path = (about: About) =>
     ...about,
     type: "string",
     minLength: 1,
+    pattern: "^(?!pkcs11:|[A-Za-z][A-Za-z0-9+.-]*://)",
     resolve: "path",
   });
 
@@ -85,17 +86,6 @@ export const pathOrUrl = (about: About) =>
     type: "string",
     pattern: "^(https://.+|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])([:/].*)?|(?![a-z]+://).+)$",
     resolve: "path-or-url",
-  });
-
-/** A key file as `path`, or a `pkcs11:` URI, which stays as it is. */
-export const keyReference = (about: About) =>
-  Type.Unsafe<string>({
-    unit: "path or pkcs11: URI",
-    expected: "a path, relative to the data folder, or a pkcs11: URI",
-    ...about,
-    type: "string",
-    minLength: 1,
-    resolve: "key-reference",
   });
 
 /** A value that is never printed: written down, or `{ file: … }`, or `{ env: … }`. */
