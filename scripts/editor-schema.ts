@@ -1,12 +1,12 @@
 import type { SchemaNode } from "../src/config/schema/node.ts";
-import { configNode } from "../src/config/schema/schema.ts";
+import { configSchema } from "../src/config/schema/schema.ts";
 
 /** The JSON Schema (draft 2020-12) by which editors complete and check `countersign.yaml`. */
 export function renderEditorSchema(): string {
   const schema = {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "Countersign configuration",
-    ...forEditors(configNode),
+    ...forEditors(configSchema),
   };
   return `${JSON.stringify(schema, null, 2)}\n`;
 }

@@ -4,24 +4,39 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { renderCliReference } from "./cli-reference.ts";
-import { renderConfigurationReference } from "./configuration-reference.ts";
-import { renderEditorSchema } from "./editor-schema.ts";
-import { renderErrorsReference } from "./errors-reference.ts";
-import { renderOpenapi } from "./openapi.ts";
 
 interface GeneratedFile {
   readonly path: string;
-  render(): string | Promise<string>;
+  render(): Promise<string>;
 }
 
-/** What is generated. */
+/** What is generated. The program reads the first, so that the others load the program after it. */
 const files: readonly GeneratedFile[] = [
-  { path: "countersign.schema.json", render: renderEditorSchema },
-  { path: "docs/reference/configuration.md", render: renderConfigurationReference },
-  { path: "docs/reference/errors.md", render: renderErrorsReference },
-  { path: "docs/reference/cli.md", render: renderCliReference },
-  { path: "openapi/openapi.yaml", render: renderOpenapi },
+  {
+    path: "src/config/schema/schema.json",
+    render: async () => (await import("./program-schema.ts")).renderProgramSchema(),
+  },
+  {
+    path: "countersign.schema.json",
+    render: async () => (await import("./editor-schema.ts")).renderEditorSchema(),
+  },
+  {
+    path: "docs/reference/configuration.md",
+    render: async () =>
+      (await import("./configuration-reference.ts")).renderConfigurationReference(),
+  },
+  {
+    path: "docs/reference/errors.md",
+    render: async () => (await import("./errors-reference.ts")).renderErrorsReference(),
+  },
+  {
+    path: "docs/reference/cli.md",
+    render: async () => (await import("./cli-reference.ts")).renderCliReference(),
+  },
+  {
+    path: "openapi/openapi.yaml",
+    render: async () => (await import("./openapi.ts")).renderOpenapi(),
+  },
 ];
 
 const root = join(import.meta.dirname, "..");

@@ -16,8 +16,9 @@ import {
   type Origin,
 } from "./problem.ts";
 import { resolveValue, type ShownValue } from "./resolve.ts";
+import { configNode } from "./schema/configuration.ts";
 import { isPlainMap } from "./schema/node.ts";
-import { type Config, configNode } from "./schema/schema.ts";
+import type { Config } from "./schema/schema.ts";
 import { readSource, type Source } from "./source.ts";
 
 export interface ConfigRequest {

@@ -1,8 +1,8 @@
-import Value from "typebox/value";
 import { parse } from "yaml";
 import type { Violation } from "../refusal.ts";
 import { nearest } from "./nearest.ts";
 import { configProblem, formatKeyPath, type KeyPath, type Origin } from "./problem.ts";
+import { fits } from "./schema/fits.ts";
 import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
 
 /** Values from the environment and from flags: which key each one means, and putting them in place. */
@@ -164,12 +164,12 @@ export function applyOverride(
 /** The text itself where the key takes text; otherwise what the text means as YAML. */
 function readText(schema: SchemaNode, text: string): unknown {
   // A secret is any text, so that its two written references have to be asked for first.
-  if (Value.Check(schema, text) && !/^\{ *(file|env): *[^ ].*\}$/.test(text)) {
+  if (fits(schema, text) && !/^\{ *(file|env): *[^ ].*\}$/.test(text)) {
     return text;
   }
   try {
     const value: unknown = parse(text);
-    return Value.Check(schema, text) && !Value.Check(schema, value) ? text : value;
+    return fits(schema, text) && !fits(schema, value) ? text : value;
   } catch {
     return text;
   }

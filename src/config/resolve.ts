@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, resolve as resolvePath } from "node:path";
-import Value from "typebox/value";
 import type { Violation } from "../refusal.ts";
 import { parseDuration } from "./duration.ts";
 import { nearest } from "./nearest.ts";
 import { configProblem, formatWritten, type KeyPath, type Origin } from "./problem.ts";
+import { fits } from "./schema/fits.ts";
 import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
 import type { RenewBefore } from "./schema/values.ts";
 import { Secret } from "./secret.ts";
@@ -46,7 +46,7 @@ export function resolveValue(
   } else if (schema.items !== undefined && Array.isArray(value)) {
     return resolveList(schema, schema.items, value, path, at);
   }
-  if (!Value.Check(schema, value)) {
+  if (!fits(schema, value)) {
     note(schema, value, path, at);
     return undefined;
   }

@@ -11,7 +11,7 @@ import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts"
 import { loadConfig } from "../../src/config/load.ts";
 import { openAuthority } from "../../src/config/open-authority.ts";
 import { isPlainMap, mapForm, recordOf, type SchemaNode } from "../../src/config/schema/node.ts";
-import { configNode } from "../../src/config/schema/schema.ts";
+import { configSchema } from "../../src/config/schema/schema.ts";
 import { startService } from "../../src/server/service.ts";
 import { callHttps, checkAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
@@ -41,7 +41,7 @@ function examplesOf(node: SchemaNode, path: Example["path"] = []): Example[] {
   ];
 }
 
-const examples = examplesOf(configNode);
+const examples = examplesOf(configSchema);
 
 /** The first example of a place that is a map or a list: what its parts are set into. */
 function placeFor(path: Example["path"]): unknown {

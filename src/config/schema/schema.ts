@@ -226,7 +226,7 @@ const ocspSchema = Type.Object(
 );
 
 /** All of `countersign.yaml`. */
-const configSchema = Type.Object(
+const configType = Type.Object(
   {
     name: text({
       description: "The authority's name: issuer of its tokens, title of its pages.",
@@ -329,7 +329,7 @@ const configSchema = Type.Object(
 );
 
 /** The configuration as the program gets it: complete, durations in seconds, paths absolute. */
-export type Config = Static<typeof configSchema>;
+export type Config = Static<typeof configType>;
 
 /** The same schema as a tree to walk. */
-export const configNode: SchemaNode = configSchema;
+export const configSchema: SchemaNode = configType;

@@ -7,7 +7,7 @@ import { renderConfigurationReference } from "../../../scripts/configuration-ref
 import { renderEditorSchema } from "../../../scripts/editor-schema.ts";
 import { renderDefaultConfig } from "../../../src/config/default-file.ts";
 import { settableKeys, variableOf } from "../../../src/config/overrides.ts";
-import { configNode } from "../../../src/config/schema/schema.ts";
+import { configSchema } from "../../../src/config/schema/schema.ts";
 
 const validate = new Ajv2020({ strict: true }).compile(JSON.parse(renderEditorSchema()) as object);
 
@@ -38,7 +38,7 @@ describe("the JSON Schema for editors", () => {
 describe("the schema", () => {
   it("describes every key, with an example", () => {
     const silent: string[] = [];
-    const look = (node: typeof configNode, path: string): void => {
+    const look = (node: typeof configSchema, path: string): void => {
       for (const [key, property] of Object.entries(node.properties ?? {})) {
         if (!property.description || !property.examples?.length) {
           silent.push(`${path}${key}`);
@@ -52,13 +52,13 @@ describe("the schema", () => {
         look(node.items, `${path}[].`);
       }
     };
-    look({ ...configNode }, "");
+    look({ ...configSchema }, "");
     // The alternatives of a secret are explained where the secret is.
     expect(silent.filter((key) => !/\.(file|env)$/.test(key))).toEqual([]);
   });
 
   it("gives every key a variable of its own, which the reference names", () => {
-    const variables = settableKeys(configNode, undefined).map(variableOf);
+    const variables = settableKeys(configSchema, undefined).map(variableOf);
     expect(new Set(variables).size).toBe(variables.length);
     const reference = renderConfigurationReference();
     const attributes = /_POLICY_SUBJECT_(COUNTRY|STATE|ORGANI|COMMON|EMAIL)/;
