@@ -1,6 +1,7 @@
 /** Where enrolment tokens come from, and what the client reads in them without being able to verify. */
 
 import { readFileSync } from "node:fs";
+import { decodeBase64Url } from "../der/pem.ts";
 import { ClientError } from "./problem.ts";
 
 /**
@@ -77,8 +78,8 @@ function nameOf(source: TokenSource): string {
 
 function payloadOf(token: string): Record<string, unknown> {
   try {
-    const payload = Buffer.from(token.split(".")[1] ?? "", "base64url").toString("utf8");
-    const value: unknown = JSON.parse(payload);
+    const payload = decodeBase64Url(token.split(".")[1] ?? "");
+    const value: unknown = JSON.parse(payload?.toString("utf8") ?? "");
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   } catch (cause) {
     throw new ClientError("no-credential", "The token is not a JWT.", { cause });

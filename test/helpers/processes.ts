@@ -1,6 +1,7 @@
 /** Real programs as children of a test, ended with it. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 
@@ -85,4 +86,15 @@ export function isThere(program: string): boolean {
     console.warn(`${program} is not installed: its tests are skipped`);
     return false;
   }
+}
+
+/** Runs `countersign …` from the sources to its end; gives exit code and output. */
+export async function runCountersign(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
+  const { child } = startCountersign(args, env);
+  const [out, err] = [child.stdout, child.stderr].map((stream) => (stream ? text(stream) : ""));
+  const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  return { code, out: (await out) ?? "", err: (await err) ?? "" };
 }

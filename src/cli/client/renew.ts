@@ -62,7 +62,9 @@ export function registerRenew(program: Command): void {
 
 async function runRenew(flags: RenewFlags): Promise<void> {
   const { dir, url, root, rekey, rootSha256 } = flags;
+  const token = tokenSource(flags);
   const hook: Hook = {
+    token,
     ...(flags.exec !== undefined && { exec: flags.exec }),
     ...(flags.signal !== undefined && readSignal(flags.signal)),
   };
@@ -71,7 +73,7 @@ async function runRenew(flags: RenewFlags): Promise<void> {
     url,
     root,
     rekey,
-    token: tokenSource(flags),
+    token,
     asked: { ...(rootSha256 !== undefined && { rootSha256 }) },
   };
   if (flags.daemon) {

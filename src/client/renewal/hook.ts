@@ -4,12 +4,16 @@ import { spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { writeAtomically } from "../identity/files.ts";
+import { loadIdentity } from "../identity/identity.ts";
 import { ClientError } from "../problem.ts";
+import { lastingSource, type TokenSource } from "../token.ts";
 import { backoffDelay, pause } from "./schedule.ts";
 
 export interface Hook {
-  /** Run by `sh -c` with COUNTERSIGN_DIR in its environment. */
+  /** Run by `sh -c` with COUNTERSIGN_DIR in its environment, and without the token's variable. */
   readonly exec?: string | undefined;
+  /** Where the token of this run comes from, besides the source that the folder has on record. */
+  readonly token?: TokenSource | undefined;
   /** A process id, or a file that holds one. */
   readonly signal?: string | undefined;
   readonly signalName?: NodeJS.Signals | undefined;
@@ -45,7 +49,7 @@ export async function runHook(
 ): Promise<Error | undefined> {
   for (let attempt = 1; ; attempt++) {
     try {
-      if (hook.exec !== undefined) await runCommand(hook.exec, dir);
+      if (hook.exec !== undefined) await runCommand(hook.exec, environmentOf(hook, dir));
       if (hook.signal !== undefined) sendSignal(hook.signal, hook.signalName ?? "SIGHUP");
       rmSync(join(dir, PENDING), { force: true });
       return undefined;
@@ -66,11 +70,29 @@ export function readSignal(text: string): { signal: string; signalName: NodeJS.S
   return { signal: target, signalName: `SIG${name}` as NodeJS.Signals };
 }
 
-function runCommand(command: string, dir: string): Promise<void> {
+/** A token entitles to enrol: what reloads a server has no use for it, and might log what it has. */
+function environmentOf(hook: Hook, dir: string): NodeJS.ProcessEnv {
+  const environment: NodeJS.ProcessEnv = { ...process.env, COUNTERSIGN_DIR: resolve(dir) };
+  for (const source of [lastingSource(hook.token), recordedSource(dir)]) {
+    if (source !== undefined && "env" in source) delete environment[source.env];
+  }
+  return environment;
+}
+
+function recordedSource(dir: string): ReturnType<typeof lastingSource> {
+  try {
+    return loadIdentity(dir)?.record.tokenSource;
+  } catch {
+    // A folder that cannot be read names no variable; the renewal itself reports it.
+    return undefined;
+  }
+}
+
+function runCommand(command: string, environment: NodeJS.ProcessEnv): Promise<void> {
   return new Promise((done, reject) => {
     const child = spawn("sh", ["-c", command], {
       stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, COUNTERSIGN_DIR: resolve(dir) },
+      env: environment,
       timeout: COMMAND_TIMEOUT_MS,
     });
     child.on("error", reject);
