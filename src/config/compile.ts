@@ -1,4 +1,4 @@
-import type { ForeignIssuer } from "../authority/token/desk.ts";
+import type { ForeignIssuer } from "../authority/token/foreign.ts";
 import { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
@@ -170,6 +170,7 @@ function trustedIssuer(wish: Config["tokens"]["issuers"][number]): ForeignIssuer
     algorithms,
     commonNameClaim: claims.commonName,
     subjectAltNameTemplates: claims.subjectAltName,
+    allowDots: claims.allowDots,
     profile,
     oneTime,
   };

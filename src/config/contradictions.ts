@@ -68,7 +68,7 @@ function checkCrl({ crl, publicHttpUrl }: Config, say: Say): void {
   }
 }
 
-function checkTokens({ tokens, profiles }: Config, say: Say): void {
+function checkTokens({ name, tokens, profiles }: Config, say: Say): void {
   if (tokens.ttl > tokens.maxTtl) {
     say(["tokens", "ttl"], formatDuration(tokens.ttl), "at most tokens.maxTtl");
   }
@@ -80,6 +80,9 @@ function checkTokens({ tokens, profiles }: Config, say: Say): void {
       say([...path, "issuer"], issuer, "each issuer once for an audience");
     }
     seen.add(pair);
+    if (issuer === name) {
+      say([...path, "issuer"], issuer, "another than `name`, the issuer of this authority's own");
+    }
     if (!Object.hasOwn(profiles, profile)) {
       const names = Object.keys(profiles);
       const near = nearest(profile, names);

@@ -57,3 +57,13 @@ export function decodeBase64(text: string): Uint8Array | undefined {
   const padded = digits.endsWith("=");
   return padded && bytes.toString("base64") !== digits ? undefined : bytes;
 }
+
+/**
+ * Base64url without padding (RFC 4648 5, as RFC 7515 2 wants it), in its one canonical spelling;
+ * undefined for anything else. The bits of the last character that do not count must be zero:
+ * a text that is taken for an identity may not have a second spelling.
+ */
+export function decodeBase64Url(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : undefined;
+}

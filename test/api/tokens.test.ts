@@ -6,6 +6,7 @@ import {
   createSign,
   generateKeyPairSync,
   type KeyObject,
+  randomUUID,
 } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -360,6 +361,7 @@ describe("a trusted foreign issuer", () => {
       const token = await new SignJWT({})
         .setProtectedHeader({ alg: "ES256", kid })
         .setSubject("cart")
+        .setJti(randomUUID())
         .setIssuer(foreignIssuer)
         .setAudience("countersign")
         .setIssuedAt()

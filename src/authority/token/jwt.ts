@@ -5,6 +5,7 @@
  */
 
 import { type KeyObject, verify } from "node:crypto";
+import { decodeBase64Url } from "../../der/pem.ts";
 import { integer, sequence } from "../../der/writer.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
 import { hasDuplicateKeys } from "./json-keys.ts";
@@ -36,7 +37,11 @@ export function parseJwt(jwt: string): Outcome<ParsedJwt> {
   const parts = /^([\w-]+)\.([\w-]+)\.([\w-]*)$/.exec(jwt);
   if (parts === null) return invalid("it is not a signed JWT (three parts)");
   const [, first = "", second = "", third = ""] = parts;
-  const [header, payload] = [readJsonPart(first), readJsonPart(second)];
+  const [headerBytes, payloadBytes, signature] = [first, second, third].map(decodeBase64Url);
+  if (headerBytes === undefined || payloadBytes === undefined || signature === undefined) {
+    return invalid("its parts are not canonical base64url (RFC 7515 2)");
+  }
+  const [header, payload] = [readJsonPart(headerBytes), readJsonPart(payloadBytes)];
   if (header === undefined || payload === undefined) {
     return invalid("its header or claims are not one JSON object with each key once");
   }
@@ -46,7 +51,7 @@ export function parseJwt(jwt: string): Outcome<ParsedJwt> {
     header,
     payload,
     signingInput: Buffer.from(`${first}.${second}`, "latin1"),
-    signature: Buffer.from(third, "base64url"),
+    signature,
   });
 }
 
@@ -81,9 +86,9 @@ export function findClaimFault(
   if (iss !== rules.issuer) return unacceptable("iss");
   const audiences: unknown[] = Array.isArray(aud) ? aud : [aud];
   if (!audiences.includes(rules.audience)) return unacceptable("aud");
-  if (typeof iat !== "number") return unacceptable("iat");
-  if (typeof nbf !== "number") return unacceptable("nbf");
-  if (typeof exp !== "number") return unacceptable("exp");
+  if (!isNumericDate(iat)) return unacceptable("iat");
+  if (!isNumericDate(nbf)) return unacceptable("nbf");
+  if (!isNumericDate(exp)) return unacceptable("exp");
   const seconds = Math.floor(now.getTime() / 1000);
   const tolerance = rules.toleranceSeconds;
   if (nbf > seconds + tolerance) return unacceptable("nbf");
@@ -92,20 +97,35 @@ export function findClaimFault(
   return seconds - iat < -tolerance ? unacceptable("iat") : undefined;
 }
 
-/** A refusal of a token that says why. */
-export function invalid(why: string): {
+/** 31 December 9999, 23:59:59 UTC: the last second that a certificate can name (RFC 5280 4.1.2.5). */
+const LAST_SECOND = 253_402_300_799;
+
+/** Whether a claim is a NumericDate (RFC 7519 2: seconds, a fraction allowed) of the years 1970 to 9999. */
+export function isNumericDate(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= LAST_SECOND;
+}
+
+/** Whether a value can name a token on record: a `jti` of 1 to 200 visible characters. */
+export function isTokenId(value: unknown): value is string {
+  return typeof value === "string" && /^[^\p{C}\p{Z}]{1,200}$/u.test(value);
+}
+
+const mintAnother = "Mint a new one with `countersign token` or POST /v1/tokens.";
+
+/** A refusal of a token that says why, and what its holder can do. */
+export function invalid(
+  why: string,
+  next = mintAnother,
+): {
   ok: false;
   refusal: ReturnType<typeof refused>["refusal"];
 } {
-  return refused(
-    "invalid-token",
-    `The token was refused: ${why}. Mint a new one with \`countersign token\` or POST /v1/tokens.`,
-  );
+  return refused("invalid-token", `The token was refused: ${why}. ${next}`);
 }
 
-function readJsonPart(part: string): Record<string, unknown> | undefined {
+function readJsonPart(part: Uint8Array): Record<string, unknown> | undefined {
   try {
-    const text = strictText.decode(Buffer.from(part, "base64url"));
+    const text = strictText.decode(part);
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
     return hasDuplicateKeys(text) ? undefined : (value as Record<string, unknown>);

@@ -1,7 +1,8 @@
 /** Enrolment tokens (JWT, RFC 7519, ES256): made by the authority's token key, read strictly. */
 
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { calculateJwkThumbprint, errors, exportJWK, SignJWT } from "jose";
+import { calculateJwkThumbprint, exportJWK, SignJWT } from "jose";
+import { decodeBase64Url } from "../../der/pem.ts";
 import { accepted, type Outcome, refused, type Violation } from "../../refusal.ts";
 import {
   formatGeneralName,
@@ -9,7 +10,14 @@ import {
   parseGeneralNameText,
 } from "../../x509/name/general-name.ts";
 import { timeOrderedId } from "../time-ordered-id.ts";
-import { findClaimFault, findSignatureFault, invalid, type ParsedJwt } from "./jwt.ts";
+import {
+  findClaimFault,
+  findSignatureFault,
+  invalid,
+  isNumericDate,
+  isTokenId,
+  type ParsedJwt,
+} from "./jwt.ts";
 
 /** What a token entitles to, after its signature and its times were checked. */
 export interface EnrolmentToken {
@@ -143,27 +151,14 @@ export class TokenKey {
   }
 }
 
-/** The words for what jose found, without any part of the token. */
-export function explain(error: unknown): string {
-  if (error instanceof errors.JWTExpired) return "it has expired";
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    return `its claim \`${error.claim}\` is ${error.reason === "missing" ? "missing" : "not acceptable"}`;
-  }
-  if (error instanceof errors.JOSEAlgNotAllowed) return "its algorithm is not the one of this key";
-  if (error instanceof errors.JWSSignatureVerificationFailed)
-    return "its signature does not verify";
-  return "it is not a well-formed signed JWT";
-}
-
 function readClaims(payload: Readonly<Record<string, unknown>>): Outcome<EnrolmentToken> {
   const { jti, sub, profile, exp, cnf } = payload;
   const sans = payload["sans"] ?? [];
   const uses = payload["uses"] ?? 1;
-  if (typeof jti !== "string" || jti === "" || jti.length > 200)
-    return invalid("its `jti` is unusable");
+  if (!isTokenId(jti)) return invalid("its `jti` is unusable");
   if (typeof profile !== "string") return invalid("its `profile` is no text");
   if (sub !== undefined && typeof sub !== "string") return invalid("its `sub` is no text");
-  if (typeof exp !== "number") return invalid("its `exp` is no number");
+  if (!isNumericDate(exp)) return invalid("its `exp` is no date");
   if (typeof uses !== "number" || !Number.isInteger(uses) || uses < 1 || uses > HIGHEST_USES) {
     return invalid(`its \`uses\` is no number from 1 to ${HIGHEST_USES}`);
   }
@@ -197,7 +192,7 @@ function readNames(sans: unknown): Outcome<readonly GeneralName[]> {
 function readBinding(cnf: unknown): Outcome<string | undefined> {
   if (cnf === undefined) return accepted(undefined);
   const hash = (cnf as Record<string, unknown> | null)?.["x5rt#S256"];
-  const bytes = typeof hash === "string" ? Buffer.from(hash, "base64url") : undefined;
+  const bytes = typeof hash === "string" ? decodeBase64Url(hash) : undefined;
   // An unknown kind of confirmation must not count as none (fail closed).
   if (bytes?.length !== 32) return invalid("its `cnf` is none that this authority knows");
   return accepted(bytes.toString("hex"));

@@ -10,8 +10,13 @@ export function registerConfig(program: Command): void {
     .description("say whether the configuration is right; every problem with its line when not")
     .action((flags: DataFlags) => {
       const loaded = readConfig(flags);
-      readCompiledConfig(flags);
+      const { tokens } = readCompiledConfig(flags);
       console.log(`${loaded.file ?? "the defaults"}: fine`);
+      for (const { issuer, audience } of tokens.issuers.filter(({ oneTime }) => oneTime)) {
+        console.log(
+          `note: tokens of ${issuer} for ${audience} are good once: one without a \`jti\` is refused, unless its entry in tokens.issuers says oneTime: false.`,
+        );
+      }
     });
   withData(config.command("show"))
     .description("every value in force and where it comes from; secrets masked")

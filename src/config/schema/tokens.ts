@@ -10,7 +10,8 @@ const trustedIssuerSchema = Type.Object(
       examples: ["https://token.actions.githubusercontent.com"],
     }),
     audience: text({
-      description: "The `aud` that its tokens must name.",
+      description:
+        "The `aud` that its tokens must name. The same issuer may stand here again with another audience.",
       examples: ["https://ca.example.test:8443"],
     }),
     jwks: pathOrUrl({
@@ -52,6 +53,12 @@ const trustedIssuerSchema = Type.Object(
             expected: "a list of names such as dns:{claim}.svc",
           },
         ),
+        allowDots: yesNo({
+          description:
+            "Whether a claim within a name may be more than one label of a host (a dot in it) or more than one segment of a URI. Say yes only when no holder can choose such a value, since `a.b` in `dns:{account}.{namespace}.svc` reaches into another namespace.",
+          default: false,
+          examples: [true],
+        }),
       },
       {
         description: "How claims become names.",
@@ -64,7 +71,8 @@ const trustedIssuerSchema = Type.Object(
       examples: ["client"],
     }),
     oneTime: yesNo({
-      description: "Whether each of its tokens gives one certificate only.",
+      description:
+        "Whether each of its tokens gives one certificate only. Its tokens must then carry a `jti`.",
       default: true,
       examples: [false],
     }),
