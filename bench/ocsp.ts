@@ -11,14 +11,15 @@ import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialise, initialiseDefaults } from "../src/cli/authority/initialise.ts";
-import { readCompiledConfig } from "../src/cli/options.ts";
+import { initialise } from "../src/ceremony/found.ts";
+import { initialiseDefaults } from "../src/ceremony/founding.ts";
 import { openAuthority } from "../src/config/open-authority.ts";
 import type { Certificate } from "../src/x509/certificate/read.ts";
 import { encodeRequest } from "../src/x509/csr/read.ts";
 import { makeName } from "../src/x509/name/read.ts";
 import { certIdOf, encodeOcspRequest } from "../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../src/x509/ocsp/read.ts";
+import { compiledConfig } from "../test/helpers/config.ts";
 import type { LoadOrder, LoadResult } from "./clients/raw-http.ts";
 import { printJson, printTable } from "./figures.ts";
 
@@ -92,7 +93,7 @@ try {
 
 /** Issues certificates through the authority itself and revokes each tenth. */
 async function fill() {
-  const config = readCompiledConfig({ data, set: {} });
+  const config = compiledConfig(data);
   const alarm = (text: string) => console.error(text);
   const { authority, store, issuer } = await openAuthority(config, { alarm, exclusive: true });
   const profile = config.profiles.get("client");

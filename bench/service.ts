@@ -10,12 +10,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { initialise, initialiseDefaults } from "../src/cli/authority/initialise.ts";
-import { readCompiledConfig } from "../src/cli/options.ts";
+import { initialise } from "../src/ceremony/found.ts";
+import { initialiseDefaults } from "../src/ceremony/founding.ts";
 import { openTokenKey } from "../src/config/open-authority.ts";
 import { parseCertificateChain } from "../src/x509/certificate/read.ts";
 import { encodeRequest } from "../src/x509/csr/read.ts";
 import { makeName } from "../src/x509/name/read.ts";
+import { compiledConfig } from "../test/helpers/config.ts";
 import { measure, percentile, printJson, printTable } from "./figures.ts";
 
 const CONNECTIONS = 16;
@@ -116,7 +117,7 @@ async function startServer(): Promise<ChildProcess> {
 }
 
 async function prepareRequests(count: number): Promise<Prepared[]> {
-  const config = readCompiledConfig({ data: folder, set: {} });
+  const config = compiledConfig(folder);
   const root = parseCertificateChain(readFileSync(config.rootCertificate, "utf8"));
   if (!root.ok || !root.value[0]) throw new Error("no root");
   const key = await openTokenKey(config, root.value[0].sha256);

@@ -2,20 +2,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { initialise, initialiseDefaults, ownHosts } from "../src/cli/authority/initialise.ts";
-import { readCompiledConfig } from "../src/cli/options.ts";
+import { initialise } from "../src/ceremony/found.ts";
+import { initialiseDefaults } from "../src/ceremony/founding.ts";
 import { openAuthority } from "../src/config/open-authority.ts";
+import { ownHosts } from "../src/config/own-hosts.ts";
 import { obtainOwnCertificate } from "../src/server/own-certificate.ts";
 import { ownProfile } from "../src/server/own-profile.ts";
 import { openRevocation } from "../src/server/revocation/open.ts";
 import { buildServer } from "../src/server/server.ts";
+import { compiledConfig } from "../test/helpers/config.ts";
 
 /** `openapi/openapi.yaml`, from the routes of a server that never listens. */
 export async function renderOpenapi(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "countersign-openapi-"));
   try {
     await initialise({ ...initialiseDefaults, folder });
-    const config = readCompiledConfig({ data: folder, set: {} });
+    const config = compiledConfig(folder);
     const log = pino({ level: "silent" });
     const { authority, store } = await openAuthority(config, { alarm: () => {}, exclusive: true });
     const { identity } = await obtainOwnCertificate({

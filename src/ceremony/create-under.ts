@@ -17,13 +17,11 @@ import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
 import { type DistinguishedName, sameName } from "../x509/name/read.ts";
 import { drawSerial } from "../x509/serial.ts";
 import { authorityFiles, writeNewFile } from "./folder.ts";
+import type { CaAbove } from "./founding.ts";
+import { CeremonyRefused } from "./refused.ts";
 
-export interface UnderOptions {
+export interface UnderOptions extends CaAbove {
   readonly folder: string;
-  /** The CA above, self-signed: the root from now on. */
-  readonly root: Certificate;
-  /** Its key; undefined: it signs elsewhere. */
-  readonly rootKey: KeyObject | undefined;
   readonly subject: DistinguishedName;
   readonly keyType: KeyType;
   readonly validityDays: number;
@@ -36,6 +34,19 @@ export const requestFile = "issuing.csr";
 
 const DAY_MS = 86_400_000;
 const BACKDATE_MS = 60_000;
+
+/** Reads the CA above: its certificate (PEM), and its key when that is here. */
+export function readCaAbove(files: {
+  readonly certificate: string;
+  readonly key: string | undefined;
+  readonly passphrase: string | undefined;
+}): CaAbove {
+  const chain = parseCertificateChain(readFileSync(files.certificate, "utf8"));
+  const [root] = chain.ok ? chain.value : [];
+  if (root === undefined) throw new CeremonyRefused(`${files.certificate} holds no certificate.`);
+  const rootKey = files.key === undefined ? undefined : readPrivateKey(files.key, files.passphrase);
+  return { root, rootKey };
+}
 
 /**
  * Makes issuing key and certificate, chain and token key; the caller adds the rest. With the CA's

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { configFile } from "../config/load.ts";
 
 /** Names of the files of an authority in its data folder. */
 export const authorityFiles = {
@@ -35,7 +36,6 @@ export function finishCreation(folder: string): void {
  */
 export function inspectFolder(
   folder: string,
-  configFile: string,
 ): { state: "absent" } | { state: "complete" } | { state: "partial"; detail: string } {
   const present = existsSync(folder) ? new Set(readdirSync(folder)) : new Set<string>();
   const needed = [

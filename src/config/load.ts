@@ -21,6 +21,9 @@ import { isPlainMap } from "./schema/node.ts";
 import type { Config } from "./schema/schema.ts";
 import { readSource, type Source } from "./source.ts";
 
+/** The configuration in a data folder. */
+export const configFile = "countersign.yaml";
+
 export interface ConfigRequest {
   /** Paths in the configuration are relative to it. */
   readonly dataDir: string;
@@ -52,7 +55,7 @@ export interface LoadedConfig {
  * Refuses with `invalid-configuration` and every problem at once, each with its file and line.
  */
 export function loadConfig(request: ConfigRequest): Outcome<LoadedConfig> {
-  const file = request.file ?? join(request.dataDir, "countersign.yaml");
+  const file = request.file ?? join(request.dataDir, configFile);
   const source = request.file === undefined && !existsSync(file) ? undefined : readSource(file);
   if (source !== undefined && !("value" in source)) {
     return refuse(source);

@@ -9,14 +9,15 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { parse, stringify } from "yaml";
 import { examine } from "../../src/authority/examine.ts";
-import { initialise, initialiseDefaults, ownHosts } from "../../src/cli/authority/initialise.ts";
-import { compileConfig } from "../../src/config/compile.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { initialise } from "../../src/ceremony/found.ts";
+import { initialiseDefaults } from "../../src/ceremony/founding.ts";
+import { ownHosts } from "../../src/config/own-hosts.ts";
 import { encodePem } from "../../src/der/pem.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
 import { encodeRequest } from "../../src/x509/csr/read.ts";
 import { parseGeneralNameText } from "../../src/x509/name/general-name.ts";
 import { parseSubjectText } from "../../src/x509/name/read.ts";
+import { compiledConfig } from "./config.ts";
 import { freePort } from "./free-port.ts";
 import { answerChecker } from "./openapi.ts";
 
@@ -112,12 +113,8 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
     },
   };
   const start = async (clock: (() => Date) | undefined) => {
-    const loaded = loadConfig({ dataDir: folder, env: {}, flags: {} });
-    if (!loaded.ok) throw new Error(JSON.stringify(loaded.refusal, null, 2));
-    const compiled = compileConfig(loaded.value);
-    if (!compiled.ok) throw new Error(JSON.stringify(compiled.refusal, null, 2));
     return startService({
-      config: compiled.value,
+      config: compiledConfig(folder),
       hosts: ownHosts([]),
       log: pino({ level: "info" }, sink),
       ...(clock && { clock }),

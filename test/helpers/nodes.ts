@@ -6,12 +6,13 @@ import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { initialise, initialiseDefaults } from "../../src/cli/authority/initialise.ts";
-import { readCompiledConfig } from "../../src/cli/options.ts";
+import { initialise } from "../../src/ceremony/found.ts";
+import { initialiseDefaults } from "../../src/ceremony/founding.ts";
 import { openTokenKey } from "../../src/config/open-authority.ts";
 import { openStore } from "../../src/store/open.ts";
 import { parseCertificateChain } from "../../src/x509/certificate/read.ts";
 import { type Answer, type CallOptions, callHttps, type Holder } from "./authority.ts";
+import { compiledConfig } from "./config.ts";
 import { freePort } from "./free-port.ts";
 import { repository } from "./processes.ts";
 
@@ -44,10 +45,7 @@ export async function prepareNodes(database: string): Promise<Nodes> {
   const root = readFileSync(join(first, "root.crt"), "utf8");
   const chain = parseCertificateChain(root);
   if (!chain.ok || !chain.value[0]) throw new Error("no root");
-  const key = await openTokenKey(
-    readCompiledConfig({ data: first, set: {} }),
-    chain.value[0].sha256,
-  );
+  const key = await openTokenKey(compiledConfig(first), chain.value[0].sha256);
   const started: Node[] = [];
   return {
     root,

@@ -5,11 +5,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
 import { parse, stringify } from "yaml";
-import { ownHosts } from "../../src/cli/authority/initialise.ts";
-import { compileConfig } from "../../src/config/compile.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { ownHosts } from "../../src/config/own-hosts.ts";
 import { startService } from "../../src/server/service.ts";
 import { type CallOptions, callHttps, type Holder } from "./authority.ts";
+import { compiledConfig } from "./config.ts";
 import { freePort } from "./free-port.ts";
 
 export interface ServedFolder {
@@ -31,12 +30,8 @@ export async function serveFolder(folder: string, passphrase?: string): Promise<
     listen: { host: "127.0.0.1", port, httpPort },
   });
   writeFileSync(file, stringify(yaml));
-  const loaded = loadConfig({ dataDir: folder, env: {}, flags: {} });
-  if (!loaded.ok) throw new Error(JSON.stringify(loaded.refusal, null, 2));
-  const compiled = compileConfig(loaded.value);
-  if (!compiled.ok) throw new Error(JSON.stringify(compiled.refusal, null, 2));
   const service = await startService({
-    config: compiled.value,
+    config: compiledConfig(folder),
     hosts: ownHosts([]),
     log: pino({ level: "silent" }),
   });

@@ -7,11 +7,11 @@ import {
   restoreBackup,
 } from "../../ceremony/backup.ts";
 import { authorityFiles } from "../../ceremony/folder.ts";
-import { rootCrlFile } from "../../server/revocation/open.ts";
+import { rootCrlFile } from "../../config/data-folder.ts";
+import { configFile } from "../../config/load.ts";
 import { CommandFailure } from "../failure.ts";
 import { type DataFlags, passphraseFlag, readCompiledConfig, withData } from "../options.ts";
 import { formatExamination, lookAt } from "./doctor.ts";
-import { configFile } from "./initialise.ts";
 
 interface BackupFlags extends DataFlags {
   readonly withKeys?: boolean;

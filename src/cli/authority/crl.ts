@@ -6,9 +6,9 @@ import { completeCrl, parseCrlName, rootCrlSequence } from "../../authority/crl/
 import { issuerIdOf } from "../../authority/issuer.ts";
 import { crlSigner } from "../../authority/signer/crl-signer.ts";
 import { keySigner, readPrivateKey } from "../../authority/signer/key-file.ts";
+import { rootCrlFile } from "../../config/data-folder.ts";
 import { openIssuer } from "../../config/open-authority.ts";
 import { encodePem } from "../../der/pem.ts";
-import { rootCrlFile } from "../../server/revocation/open.ts";
 import { openStore } from "../../store/open.ts";
 import { type Certificate, parseCertificateChain } from "../../x509/certificate/read.ts";
 import {

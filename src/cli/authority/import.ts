@@ -26,6 +26,9 @@ import {
   Telling,
 } from "../../ceremony/openssl/plan.ts";
 import { Faults, type OpensslFolder, readOpensslFolder } from "../../ceremony/openssl/read.ts";
+import { issueOperator } from "../../ceremony/operator.ts";
+import { configFile } from "../../config/load.ts";
+import { ownHosts } from "../../config/own-hosts.ts";
 import { encodePem } from "../../der/pem.ts";
 import { keyToPem } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
@@ -41,7 +44,6 @@ import {
 } from "../../x509/name/read.ts";
 import { CommandFailure, exitCodes } from "../failure.ts";
 import { collectName, countFlag, passphraseFlag } from "../options.ts";
-import { configFile, issueOperator, ownHosts } from "./initialise.ts";
 
 interface ImportFlags {
   readonly data: string;
@@ -182,21 +184,16 @@ async function write(flags: ImportFlags, plan: ImportPlan, now: Date): Promise<v
     const tokenKey = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
     put(authorityFiles.tokenKey, keyToPem(tokenKey, passphrase), 0o600);
     put(configFile, plan.yaml);
-    const before = process.env[PASSPHRASE_VARIABLE];
-    if (passphrase !== undefined) process.env[PASSPHRASE_VARIABLE] = passphrase;
-    try {
-      await issueOperator({
-        folder: staging,
-        name: commonNameOf(folder.certificate.subject) ?? "CA",
-        subject: plan.operator,
-        passphrase,
-        reason: "import",
-        also: (store) => carryOut(store, plan.adoption, folder.certificate, folder.crlNumber, now),
-      });
-    } finally {
-      if (before === undefined) delete process.env[PASSPHRASE_VARIABLE];
-      else process.env[PASSPHRASE_VARIABLE] = before;
-    }
+    await issueOperator({
+      folder: staging,
+      name: commonNameOf(folder.certificate.subject) ?? "CA",
+      subject: plan.operator,
+      passphrase,
+      reason: "import",
+      overrides: { env: { [PASSPHRASE_VARIABLE]: passphrase }, flags: {} },
+      alarm: (message) => console.error(message),
+      also: (store) => carryOut(store, plan.adoption, folder.certificate, folder.crlNumber, now),
+    });
     if (existsSync(target)) rmdirSync(target);
     renameSync(staging, target);
   } catch (error) {

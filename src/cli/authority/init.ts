@@ -1,15 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
+/** `countersign init`: a new authority, on one's own terms. */
+
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { readPrivateKey } from "../../authority/signer/key-file.ts";
-import { requestFile } from "../../ceremony/create-under.ts";
-import { authorityFiles, inspectFolder } from "../../ceremony/folder.ts";
-import { parseCertificateChain } from "../../x509/certificate/read.ts";
+import { type InitialiseOptions, initialiseDefaults } from "../../ceremony/founding.ts";
 import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
-import { CommandFailure, exitCodes } from "../failure.ts";
+import { perform } from "../ceremony.ts";
 import { collectName, countFlag, durationFlag, passphraseFlag } from "../options.ts";
-import { configFile, initialise, initialiseDefaults } from "./initialise.ts";
 
 interface InitFlags {
   readonly data: string;
@@ -30,7 +27,7 @@ interface InitFlags {
 
 const DAY_SECONDS = 86_400;
 
-/** `countersign init`: a new authority, on one's own terms. */
+/** Declares `init`. */
 export function registerInit(program: Command): void {
   const defaults = initialiseDefaults;
   program
@@ -66,46 +63,12 @@ export function registerInit(program: Command): void {
 }
 
 async function runInit(flags: InitFlags): Promise<void> {
-  const under = flags.under === undefined ? undefined : readUnder(flags, flags.under);
-  const found = inspectFolder(flags.data, configFile);
-  const waiting = under !== undefined && existsSync(join(flags.data, requestFile));
-  if (!(waiting && !existsSync(join(flags.data, configFile))) && found.state !== "absent") {
-    throw new CommandFailure(
-      found.state === "partial"
-        ? found.detail
-        : `${flags.data} already holds an authority: nothing was changed. \`countersign serve\` serves it.`,
-      exitCodes.configuration,
-    );
-  }
-  const days = (seconds: number | undefined, fallback: number) =>
-    seconds === undefined ? fallback : Math.max(1, Math.round(seconds / DAY_SECONDS));
-  const result = await initialise({
-    ...(under && { under }),
-    folder: flags.data,
-    overrides: { env: process.env, flags: {} },
-    name: flags.name,
-    subject: flags.subject,
-    keyType: flags.keyType,
-    rootValidityDays: days(flags.validity, initialiseDefaults.rootValidityDays),
-    issuingValidityDays: days(
-      flags.issuingValidity,
-      Math.min(initialiseDefaults.issuingValidityDays, days(flags.validity, 1825)),
-    ),
-    hosts: flags.dns,
-    port: flags.port,
-    httpPort: flags.httpPort,
-    passphraseFile: flags.passphraseFile && resolve(flags.passphraseFile),
-    passphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
-    rootKeyPath: flags.rootKeyOut,
-  });
-  if (result === "request") {
-    console.log(
-      `${join(flags.data, requestFile)} waits for the CA above: sign it as a CA certificate (CA:TRUE, pathlen:0) to ${join(flags.data, authorityFiles.issuing)}, for example with openssl ca -extensions v3_ca, then run this command again.`,
-    );
-    return;
-  }
+  const { initialise } = await import("../../ceremony/found.ts");
+  const options = await optionsOf(flags);
+  const result = await perform(() => initialise(options));
+  if (result === "request") return printRequest(flags.data);
   console.log(`Created ${flags.name} in ${flags.data}.`);
-  if (under !== undefined) console.log("The key of the CA above was not kept.");
+  if (flags.under !== undefined) console.log("The key of the CA above was not kept.");
   else
     console.log(
       `Root key: ${flags.rootKeyOut ?? `${flags.data}/root.key`}. Keep it away from the service: it is never needed to serve.`,
@@ -113,14 +76,46 @@ async function runInit(flags: InitFlags): Promise<void> {
   console.log(`Next: countersign serve --data ${flags.data}`);
 }
 
-/** The CA above: its certificate, and its key when that is here. */
-function readUnder(flags: InitFlags, path: string) {
-  const chain = parseCertificateChain(readFileSync(path, "utf8"));
-  const [root] = chain.ok ? chain.value : [];
-  if (root === undefined) throw new CommandFailure(`${path} holds no certificate.`);
-  const passphrase =
-    flags.underPassphraseFile === undefined ? undefined : passphraseFlag(flags.underPassphraseFile);
-  const rootKey =
-    flags.underKey === undefined ? undefined : readPrivateKey(flags.underKey, passphrase);
-  return { root, rootKey };
+async function optionsOf(flags: InitFlags): Promise<InitialiseOptions> {
+  const { name, subject, keyType, port, httpPort, under, underPassphraseFile } = flags;
+  const days = (seconds: number | undefined, fallback: number) =>
+    seconds === undefined ? fallback : Math.max(1, Math.round(seconds / DAY_SECONDS));
+  const { readCaAbove } = await import("../../ceremony/create-under.ts");
+  const readAbove = (certificate: string) =>
+    readCaAbove({
+      certificate,
+      key: flags.underKey,
+      passphrase: underPassphraseFile && passphraseFlag(underPassphraseFile),
+    });
+  return {
+    ...initialiseDefaults,
+    ...(under !== undefined && { under: await perform(() => readAbove(under)) }),
+    folder: flags.data,
+    overrides: { env: process.env, flags: {} },
+    name,
+    subject,
+    keyType,
+    rootValidityDays: days(flags.validity, initialiseDefaults.rootValidityDays),
+    issuingValidityDays: days(
+      flags.issuingValidity,
+      Math.min(
+        initialiseDefaults.issuingValidityDays,
+        days(flags.validity, initialiseDefaults.issuingValidityDays),
+      ),
+    ),
+    hosts: flags.dns,
+    port,
+    httpPort,
+    passphraseFile: flags.passphraseFile && resolve(flags.passphraseFile),
+    passphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
+    rootKeyPath: flags.rootKeyOut,
+  };
+}
+
+async function printRequest(data: string): Promise<void> {
+  const { requestFile } = await import("../../ceremony/create-under.ts");
+  const { authorityFiles } = await import("../../ceremony/folder.ts");
+  console.log(
+    `${join(data, requestFile)} waits for the CA above: sign it as a CA certificate (CA:TRUE, pathlen:0) to ${join(data, authorityFiles.issuing)}, for example with openssl ca -extensions v3_ca, then run this command again.`,
+  );
 }

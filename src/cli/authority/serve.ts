@@ -3,18 +3,14 @@ import process from "node:process";
 import type { Command } from "commander";
 import { AggregatorRegistry } from "prom-client";
 import { inspectFolder } from "../../ceremony/folder.ts";
+import { defaultPkcs12Passphrase, initialiseDefaults } from "../../ceremony/founding.ts";
+import { ownHosts } from "../../config/own-hosts.ts";
 import { type RunningService, startService } from "../../server/service.ts";
 import { remoteStore } from "../../store/remote.ts";
 import { version } from "../../version.ts";
+import { perform } from "../ceremony.ts";
 import { CommandFailure, exitCodes } from "../failure.ts";
 import { countFlag, type DataFlags, readCompiledConfig, withData } from "../options.ts";
-import {
-  configFile,
-  defaultPkcs12Passphrase,
-  initialise,
-  initialiseDefaults,
-  ownHosts,
-} from "./initialise.ts";
 import {
   channelToPrimary,
   type Role,
@@ -39,11 +35,12 @@ interface ServeFlags extends DataFlags {
 async function runServe(flags: ServeFlags): Promise<void> {
   const role = workerRole();
   if (role !== undefined) return serveAsWorker(flags, role);
-  const found = inspectFolder(flags.data, configFile);
+  const found = inspectFolder(flags.data);
   if (found.state === "partial") throw new CommandFailure(found.detail, exitCodes.configuration);
   if (found.state === "absent") {
+    const { initialise } = await import("../../ceremony/found.ts");
     const overrides = { env: process.env, flags: flags.set };
-    await initialise({ ...initialiseDefaults, folder: flags.data, overrides });
+    await perform(() => initialise({ ...initialiseDefaults, folder: flags.data, overrides }));
   }
   const config = readCompiledConfig(flags);
   const created = found.state === "absent";

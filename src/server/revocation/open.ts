@@ -10,6 +10,7 @@ import { OcspResponder, type ResponderIdentity } from "../../authority/ocsp/resp
 import { keySigner } from "../../authority/signer/key-file.ts";
 import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
+import { rootCrlFile } from "../../config/data-folder.ts";
 import type { Store } from "../../store/store.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
@@ -18,9 +19,6 @@ import type { Duty } from "../duties.ts";
 import { OwnIdentity } from "../own-identity.ts";
 import { ownProfile } from "../own-profile.ts";
 import type { RevocationParts } from "./routes.ts";
-
-/** Name of the file in the data folder that holds the root's own CRL. */
-export const rootCrlFile = "root.crl";
 
 export interface Revocation extends RevocationParts {
   /** Keeps the responder's certificate fresh. */

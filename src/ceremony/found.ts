@@ -1,0 +1,130 @@
+/** Makes a whole authority in an empty data folder: keys, certificates, configuration, index, operator. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { renderDefaultConfig } from "../config/default-file.ts";
+import { configFile } from "../config/load.ts";
+import { openStore } from "../store/open.ts";
+import {
+  attributesOf,
+  type DistinguishedName,
+  findAttributeType,
+  makeName,
+  parseSubjectText,
+} from "../x509/name/read.ts";
+import { createAuthority } from "./create.ts";
+import { createUnder, requestFile } from "./create-under.ts";
+import { finishCreation, inspectFolder, writeNewFile } from "./folder.ts";
+import type { InitialiseOptions, Overrides } from "./founding.ts";
+import { issueOperator } from "./operator.ts";
+import { CeremonyRefused, FolderOccupied } from "./refused.ts";
+
+type Attributes = readonly { readonly type: string; readonly value: string }[];
+
+/**
+ * Creates the authority. While it works, a marker stands in the folder, so that an interruption is
+ * recognised at the next start. `request`: the CA above must sign `issuing.csr` first.
+ * Throws FolderOccupied, CeremonyRefused, or an Error in one sentence when something is in the way.
+ */
+export async function initialise(options: InitialiseOptions): Promise<"created" | "request"> {
+  refuseOccupied(options);
+  const base = readBaseSubject(options.subject);
+  await requireDatabase(options.overrides);
+  if ((await createCertificates(options, base)) === "request") return "request";
+  writeNewFile(join(options.folder, configFile), configText(options, base), 0o644);
+  await issueOperator({
+    folder: options.folder,
+    name: options.name,
+    subject: withCommonName(base, "operator"),
+    passphrase: options.passphrase,
+    reason: "first start",
+    overrides: options.overrides,
+    alarm: options.alarm,
+  });
+  finishCreation(options.folder);
+  return "created";
+}
+
+/** A folder that waits for the CA above holds a key and a request, and is gone on with. */
+function refuseOccupied({ folder, under }: InitialiseOptions): void {
+  const waits =
+    under !== undefined &&
+    existsSync(join(folder, requestFile)) &&
+    !existsSync(join(folder, configFile));
+  const found = inspectFolder(folder);
+  if (waits || found.state === "absent") return;
+  throw new FolderOccupied(
+    found.state === "partial"
+      ? found.detail
+      : `${folder} already holds an authority: nothing was changed. \`countersign serve\` serves it.`,
+  );
+}
+
+async function createCertificates(
+  options: InitialiseOptions,
+  base: Attributes,
+): Promise<"created" | "request"> {
+  const { folder, keyType, passphrase } = options;
+  const subject = withCommonName(base, options.name);
+  const validityDays = options.issuingValidityDays;
+  const now = new Date();
+  if (options.under !== undefined) {
+    const terms = { folder, subject, keyType, validityDays, passphrase, now };
+    return createUnder({ ...options.under, ...terms });
+  }
+  await createAuthority({
+    folder,
+    rootSubject: withCommonName(base, `${options.name} Root`),
+    issuingSubject: subject,
+    keyType,
+    rootValidityDays: options.rootValidityDays,
+    issuingValidityDays: validityDays,
+    passphrase,
+    rootKeyPath: options.rootKeyPath,
+    now,
+  });
+  return "created";
+}
+
+/** A database that is not there is told before any key is made. */
+async function requireDatabase(overrides: Overrides | undefined): Promise<void> {
+  const url = overrides?.flags["database"] ?? overrides?.env["COUNTERSIGN_DATABASE"];
+  if (url?.startsWith("postgres")) await (await openStore(url, { exclusive: false })).close();
+}
+
+function configText(options: InitialiseOptions, base: Attributes): string {
+  const host = options.hosts.find((one) => one.kind === "dns")?.value ?? "localhost";
+  const text = renderDefaultConfig({
+    name: options.name,
+    publicUrl: `https://${host}:${options.port}`,
+    publicHttpUrl: `http://${host}:${options.httpPort}`,
+    hosts: options.hosts.map((one) => one.value),
+    attributes: base.map(({ type }) => findAttributeType(type)?.longName ?? type),
+    listen: { port: options.port, httpPort: options.httpPort },
+  });
+  if (options.passphraseFile === undefined) return text;
+  const commented = /^ {2}# passphrase: .*$/m;
+  if (!commented.test(text))
+    throw new Error("the default configuration has no place for a passphrase");
+  return text.replace(
+    commented,
+    `  passphrase: { file: ${JSON.stringify(options.passphraseFile)} }`,
+  );
+}
+
+function readBaseSubject(text: string): Attributes {
+  const parsed = parseSubjectText(text);
+  if (!parsed.ok) throw CeremonyRefused.by(parsed.refusal);
+  const attributes = attributesOf(parsed.value).map(({ type, value }) => ({ type, value }));
+  const commonName = findAttributeType("commonName")?.oid;
+  if (attributes.some(({ type }) => type === commonName)) {
+    throw new CeremonyRefused(
+      "--subject is the subject without its CN: the CN of the CA certificates comes from --name.",
+    );
+  }
+  return attributes;
+}
+
+function withCommonName(base: Attributes, commonName: string): DistinguishedName {
+  return makeName([...base, { type: "commonName", value: commonName }]);
+}

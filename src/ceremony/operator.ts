@@ -1,0 +1,81 @@
+/** The first operator of an authority: key, certificate chain and PKCS#12 bundle. */
+
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { CompiledConfig } from "../config/compile.ts";
+import { readFolderConfig } from "../config/data-folder.ts";
+import { openAuthority } from "../config/open-authority.ts";
+import { encodePem } from "../der/pem.ts";
+import type { Store } from "../store/store.ts";
+import { encodeRequest } from "../x509/csr/read.ts";
+import { generateKey, keyToPem } from "../x509/key/private-key.ts";
+import type { DistinguishedName } from "../x509/name/read.ts";
+import { writeNewFile } from "./folder.ts";
+import { defaultPkcs12Passphrase, type Overrides } from "./founding.ts";
+import { CeremonyRefused } from "./refused.ts";
+
+export interface OperatorOptions {
+  readonly folder: string;
+  /** The authority's name. */
+  readonly name: string;
+  readonly subject: DistinguishedName;
+  /** Encrypts key and bundle; without one the key is plain and the bundle has the known passphrase. */
+  readonly passphrase: string | undefined;
+  /** What the audit says of the issuance. */
+  readonly reason: string;
+  readonly overrides: Overrides | undefined;
+  /** Told when a certificate that was signed is not what was decided. */
+  readonly alarm: (message: string) => void;
+  /** Does more with the store before it is closed. */
+  readonly also?: (store: Store) => Promise<void>;
+}
+
+/**
+ * Issues the first operator certificate of an authority whose files are all there, under the
+ * profile `operator`. Throws CeremonyRefused with what the configuration or the policy refuses.
+ */
+export async function issueOperator(options: OperatorOptions): Promise<void> {
+  const { folder, reason, alarm } = options;
+  const { env = {}, flags = {} } = options.overrides ?? {};
+  const config = readFolderConfig({ dataDir: folder, env, flags });
+  if (!config.ok) throw CeremonyRefused.by(config.refusal);
+  const profile = operatorProfile(config.value);
+  const { authority, store } = await openAuthority(config.value, { alarm, exclusive: true });
+  try {
+    const privateKey = generateKey("P-256");
+    const csr = encodeRequest({ subject: options.subject, subjectAltNames: [], privateKey });
+    const issued = await authority.issueOwn(csr, profile, {
+      kind: "internal",
+      requestId: randomUUID(),
+      address: undefined,
+      reason,
+    });
+    if (!issued.ok) throw CeremonyRefused.by(issued.refusal);
+    const { der } = issued.value;
+    const { intermediates, intermediatesPem } = authority.issuer;
+    const put = (name: string, content: string | Uint8Array, mode: number) =>
+      writeNewFile(join(folder, name), content, mode);
+    put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
+    put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
+    // Read when it is needed: a service that runs keeps no code for it in memory.
+    const { encodePkcs12 } = await import("../x509/key/encode-pkcs12.ts");
+    const bundle = await encodePkcs12({
+      privateKey,
+      certificates: [der, ...intermediates.map((one) => one.der)],
+      passphrase: options.passphrase ?? defaultPkcs12Passphrase,
+      friendlyName: `${options.name} operator`,
+    });
+    put("operator.p12", bundle, 0o600);
+    await options.also?.(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function operatorProfile(config: CompiledConfig) {
+  const profile = config.profiles.get("operator");
+  if (profile === undefined) {
+    throw new CeremonyRefused("The configuration has no profile operator: add it to profiles.");
+  }
+  return profile;
+}
