@@ -1,10 +1,8 @@
 /** What the index says of a certificate: its standing, and its line of OpenSSL's `index.txt`. */
 
 import { formatIndexLine } from "../openssl/index-txt.ts";
-import type { StoredCertificate } from "../store/store.ts";
+import type { CertificateStatus, StoredCertificate } from "../store/store.ts";
 import { formatNameOneline, parseName } from "../x509/name/read.ts";
-
-export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
 
 /** The standing of a certificate at an instant; computed from facts, stored nowhere. */
 export function statusAt(certificate: StoredCertificate, now: Date): CertificateStatus {

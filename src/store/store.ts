@@ -5,6 +5,8 @@
  * or it is unknown whether it was, and the caller must not hand out what it wanted to record.
  */
 
+import type { CertificateFilters, certificateStatuses } from "./index/filters.ts";
+
 /** A serial number: lower-case hex, even number of digits, no separators. */
 export type SerialHex = string;
 
@@ -156,29 +158,13 @@ export interface FoundCrl extends Omit<StoredCrl, "der"> {
   readonly der: Uint8Array | undefined;
 }
 
-export type CertificateStatus = "valid" | "expired" | "revoked" | "hold";
+export type CertificateStatus = (typeof certificateStatuses)[number];
 
 /** What is kept of it: `live` becomes `expired` some time after notAfter, when it is asked for. */
 export type CertificateState = "live" | "expired" | "revoked" | "hold";
 
 /** Filters of the index; all given ones must hold. */
-export interface CertificateQuery {
-  readonly status?: CertificateStatus;
-  readonly profile?: string;
-  /** Case-insensitive substring of the subject. */
-  readonly subject?: string;
-  /** Canonical name with or without its kind, or a suffix when it begins with a dot. */
-  readonly san?: string;
-  /** Prefix of the serial. */
-  readonly serial?: string;
-  readonly spki?: string;
-  readonly requestedBy?: string;
-  readonly issuedAfter?: Date;
-  readonly issuedBefore?: Date;
-  readonly expiresAfter?: Date;
-  readonly expiresBefore?: Date;
-  /** Newest issued first, or next to expire first; by default what the filters ask about. */
-  readonly order?: "issued" | "expires";
+export interface CertificateQuery extends CertificateFilters {
   readonly limit?: number;
   /** Opaque, from a previous page with the same filters and order. */
   readonly cursor?: string;

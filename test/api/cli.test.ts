@@ -43,6 +43,17 @@ describe("countersign certs, over mutual TLS with the operator's credential", ()
   });
 
   test("show tells everything, as text, JSON or PEM", async () => {
+    const nobody = [
+      ["--profile", "absent"],
+      ["--serial", "00".repeat(19)],
+      ["--requested-by", "absent"],
+      ["--issued-after", "+9000d"],
+      ["--expires-before=-9000d"],
+    ];
+    for (const flags of nobody) {
+      const { out, code } = await countersign("certs", "list", "--json", ...flags);
+      expect([JSON.parse(out), code], flags.join(" ")).toEqual([[], 0]);
+    }
     expect((await countersign("certs", "show", holder.serial)).out).toMatch(
       /^subject +C=IN, ST=Karnataka/m,
     );

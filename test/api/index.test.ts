@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
+import { filterEntries } from "../../src/store/index/filters.ts";
 import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
 
@@ -69,6 +70,29 @@ describe("GET /v1/certificates", () => {
     expect(await found(query)).toEqual(names);
   });
 
+  test.each(filterEntries)("the filter %s of the table is in effect", async (name, filter) => {
+    const all = (await found("")).length;
+    if (filter.choices) {
+      const answers = await Promise.all(filter.choices.map((one) => found(`${name}=${one}`)));
+      expect(new Set(answers.map((one) => one.join())).size).toBe(filter.choices.length);
+    } else {
+      const past = name.endsWith("Before") ? "-9000d" : "%2B9000d";
+      const absent = { text: "absent", serial: "0".repeat(38), instant: past, choice: "" };
+      expect(all).toBeGreaterThan(0);
+      expect(await found(`${name}=${absent[filter.reads]}`)).toEqual([]);
+    }
+  });
+
+  test("a filter that cannot be read is refused, together with all others", async () => {
+    const answer = await list("serial=12-34&issuedAfter=yesterday&expiresBefore=%2B7x");
+    expect(answer.status).toBe(400);
+    expect(answer.json.violations.map((one: { field: string }) => one.field)).toEqual([
+      "serial",
+      "issuedAfter",
+      "expiresBefore",
+    ]);
+  });
+
   test("status valid and expired follow the clock", async () => {
     expect(await found("status=expired")).toEqual([]);
     offset = 7200_000;
@@ -81,6 +105,8 @@ describe("GET /v1/certificates", () => {
     const { serial = "" } = made["web"] ?? {};
     expect(await found(`serial=${serial.slice(0, 8)}`)).toEqual(["web"]);
     expect(await found(`serial=0x${serial.toUpperCase()}`)).toEqual(["web"]);
+    const byOpenssl = `00:${serial.match(/../g)?.join(":")}`;
+    expect(await found(`serial=${byOpenssl}`)).toEqual(["web"]);
     const entry = (await list(`serial=${serial}`)).json.items[0];
     expect(await found(`spki=${entry.spkiSha256}`)).toEqual(["web"]);
   });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { parseReason, reasonNames } from "../../authority/revoke.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
+import { type FilterTexts, filterEntries } from "../../store/index/filters.ts";
 import { CommandFailure } from "../failure.ts";
 import { type DataFlags, readCompiledConfig, withData } from "../options.ts";
 import { printAll } from "../output.ts";
@@ -17,19 +18,7 @@ interface OperatorFlags extends DataFlags {
   readonly json?: boolean;
 }
 
-interface ListFlags extends OperatorFlags {
-  readonly status?: string;
-  readonly profile?: string;
-  readonly subject?: string;
-  readonly san?: string;
-  readonly serial?: string;
-  readonly spki?: string;
-  readonly requestedBy?: string;
-  readonly issuedAfter?: string;
-  readonly issuedBefore?: string;
-  readonly expiresAfter?: string;
-  readonly expiresBefore?: string;
-  readonly order?: string;
+interface ListFlags extends OperatorFlags, FilterTexts {
   readonly limit?: string;
 }
 
@@ -40,27 +29,12 @@ interface Entry {
   readonly chain?: string;
 }
 
-const filterFlags = [
-  ["--status <status>", "valid, expired, revoked or hold"],
-  ["--profile <name>", "profile"],
-  ["--subject <text>", "part of the subject"],
-  ["--san <name>", "a name exactly, or a suffix when it begins with a dot"],
-  ["--serial <hex>", "begin of the serial"],
-  ["--spki <sha256>", "public key"],
-  ["--requested-by <identity>", "by whose leave"],
-  ["--issued-after <when>", "RFC 3339, or relative such as -12h"],
-  ["--issued-before <when>", "RFC 3339, or relative"],
-  ["--expires-after <when>", "RFC 3339, or relative such as +7d"],
-  ["--expires-before <when>", "RFC 3339, or relative"],
-  ["--order <order>", "issued (newest first) or expires (next to expire first)"],
-] as const;
-
 /** `countersign certs list|show|revoke|export`: the index, over mutual TLS, as an operator. */
 export function registerCerts(program: Command): void {
   const certs = program.command("certs").description("list, show, revoke and export certificates");
-  const list = withOperator(certs.command("list")).description("search the index");
-  for (const [flag, text] of filterFlags) list.option(flag, text);
-  list.option("--limit <number>", "how many at most", "100").action(listCertificates);
+  withFilters(withOperator(certs.command("list")).description("search the index"))
+    .option("--limit <number>", "how many at most", "100")
+    .action(listCertificates);
   withOperator(certs.command("show <serial>"))
     .description("everything known about one certificate")
     .option("--pem", "print the certificate and its chain")
@@ -74,13 +48,19 @@ export function registerCerts(program: Command): void {
     )
     .action(revokeCertificate);
   const formats = ["ndjson", "csv", "index.txt", "pem"];
-  const exporting = withOperator(certs.command("export")).description(
-    "everything that matches, to standard output",
-  );
-  for (const [flag, text] of filterFlags) exporting.option(flag, text);
-  exporting
+  withFilters(withOperator(certs.command("export")))
+    .description("everything that matches, to standard output")
     .addOption(new Option("--format <format>", "format").choices(formats).default("ndjson"))
     .action(exportCertificates);
+}
+
+/** One flag for each filter of the index: `requestedBy` is `--requested-by`. */
+function withFilters(command: Command): Command {
+  for (const [name, { placeholder, finds }] of filterEntries) {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    command.option(`--${flag} <${placeholder}>`, finds);
+  }
+  return command;
 }
 
 function withOperator(command: Command): Command {
@@ -178,22 +158,8 @@ async function* certificatesIn(answer: AsyncIterable<Buffer>): AsyncIterable<str
 }
 
 function filtersOf(flags: ListFlags): URLSearchParams {
-  const names = [
-    "status",
-    "profile",
-    "subject",
-    "san",
-    "serial",
-    "spki",
-    "requestedBy",
-    "issuedAfter",
-    "issuedBefore",
-    "expiresAfter",
-    "expiresBefore",
-    "order",
-  ] as const;
   const query = new URLSearchParams();
-  for (const name of names) {
+  for (const [name] of filterEntries) {
     const value = flags[name];
     if (value !== undefined) query.set(name, value);
   }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
-import { type AuditQuery, InvalidCursor } from "../../store/store.ts";
+import { InvalidCursor } from "../../store/store.ts";
 import { Problem } from "../problem.ts";
 import { readInstant, unreadable, unreadableRefusal } from "./bodies.ts";
 
@@ -42,8 +42,6 @@ const auditQuery = Type.Object(
   { additionalProperties: false },
 );
 
-type AuditParameters = Omit<AuditQuery, "after" | "before"> & { after?: string; before?: string };
-
 /** `GET /v1/audit`: every decision, newest first, refusals included. */
 export function auditRoutes(app: FastifyInstance, authority: Authority): void {
   app.get(
@@ -59,7 +57,7 @@ export function auditRoutes(app: FastifyInstance, authority: Authority): void {
       },
     },
     async (request) => {
-      const { after, before, ...rest } = request.query as AuditParameters;
+      const { after, before, ...rest } = request.query as Static<typeof auditQuery>;
       const query = { ...rest, ...readBounds({ after, before }) };
       try {
         const page = await authority.searchAudit(query);

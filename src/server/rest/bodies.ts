@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import Negotiator from "negotiator";
+import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import type { Issued, RequestedValidity } from "../../authority/issue.ts";
 import { parseDuration } from "../../config/duration.ts";
@@ -9,6 +10,7 @@ import { accepted, type Outcome, type Refusal, refused, type Violation } from ".
 import { requestBytes } from "../../x509/csr/read.ts";
 import { Problem } from "../problem.ts";
 import { toIssuedEntry, toPemChain } from "./entry.ts";
+import type { csrQuery, renewalBody } from "./schemas.ts";
 
 export const pemChainType = "application/pem-certificate-chain";
 export const derType = "application/pkix-cert";
@@ -49,18 +51,14 @@ export interface CsrInput {
   readonly json: boolean;
 }
 
-interface CsrOptions {
-  readonly profile?: string;
-  readonly validity?: string | number;
-  readonly notBefore?: string;
-  readonly notAfter?: string;
-}
+/** What may stand in the query or in a JSON body; the body has a number for seconds too. */
+type CsrOptions = Omit<Static<typeof renewalBody>, "csr">;
 
 /** Puts body and query together. Throws a Problem that lists everything that cannot be read. */
 export function readCsrInput(request: FastifyRequest): CsrInput {
-  const { body, query } = request as { body: unknown; query: CsrOptions };
+  const { body, query } = request as { body: unknown; query: Static<typeof csrQuery> };
   const json = body !== null && typeof body === "object" && !Buffer.isBuffer(body);
-  const fields = (json ? { ...query, ...body } : query) as CsrOptions & { csr?: string };
+  const fields = (json ? { ...query, ...body } : query) as Static<typeof renewalBody>;
   const bytes = json
     ? fields.csr === undefined
       ? undefined

@@ -1,16 +1,20 @@
+import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
-import { type CertificateStatus, statusAt } from "../../authority/index-line.ts";
+import { statusAt } from "../../authority/index-line.ts";
 import type { Issued } from "../../authority/issue.ts";
 import { encodePem } from "../../der/pem.ts";
 import type { StoredCertificate } from "../../store/store.ts";
 import { formatName } from "../../x509/name/read.ts";
+import type { entry } from "./schemas.ts";
 
-/** An entry of the index as REST shows it (contract: JSON entry). */
-export interface Entry {
-  readonly [field: string]: unknown;
-  readonly serial: string;
-  readonly status: CertificateStatus;
-}
+type EntryFields = Static<typeof entry>;
+
+/** An entry of the index as REST shows it; JSON leaves out what is undefined. */
+export type Entry = {
+  readonly [K in keyof EntryFields]: Record<string, never> extends Pick<EntryFields, K>
+    ? EntryFields[K] | undefined
+    : EntryFields[K];
+};
 
 /** The entry without its PEM parts. */
 export function toEntry(authority: Authority, stored: StoredCertificate): Entry {
@@ -20,7 +24,7 @@ export function toEntry(authority: Authority, stored: StoredCertificate): Entry 
     status: statusAt(stored, authority.now()),
     profile: stored.profile,
     subject: stored.subject,
-    subjectAltNames: stored.subjectAltNames,
+    subjectAltNames: [...stored.subjectAltNames],
     issuer:
       stored.issuerId === issuer.id ? formatName(issuer.certificate.subject) : stored.issuerId,
     notBefore: stored.notBefore.toISOString(),
@@ -59,7 +63,7 @@ export function toPemChain(authority: Authority, der: Uint8Array): string {
 }
 
 /** The JSON answer to an issuance. */
-export function toIssuedEntry(authority: Authority, issued: Issued): Entry {
+export function toIssuedEntry(authority: Authority, issued: Issued) {
   return {
     ...toFullEntry(authority, issued.certificate, issued.der),
     notices: issued.notices,

@@ -2,34 +2,21 @@
 
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import { toIndexLine } from "../../authority/index-line.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Violation } from "../../refusal.ts";
+import { type CertificateFilters, filterEntries } from "../../store/index/filters.ts";
 import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
 import { parseSerialPrefix } from "../../x509/serial.ts";
 import { Problem } from "../problem.ts";
 import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { type Entry, toEntry, toFullEntry } from "./entry.ts";
+import type { indexQuery } from "./schemas.ts";
 
 /** The query string of `GET /v1/certificates`, validated by its schema. */
-export interface IndexQuery {
-  readonly status?: "valid" | "expired" | "revoked" | "hold";
-  readonly profile?: string;
-  readonly subject?: string;
-  readonly san?: string;
-  readonly serial?: string;
-  readonly spki?: string;
-  readonly requestedBy?: string;
-  readonly issuedAfter?: string;
-  readonly issuedBefore?: string;
-  readonly expiresAfter?: string;
-  readonly expiresBefore?: string;
-  readonly order?: "issued" | "expires";
-  readonly limit?: number;
-  readonly cursor?: string;
-  readonly include?: "pem";
-}
+export type IndexQuery = Static<typeof indexQuery>;
 
 const jsonType = "application/json";
 const ndjsonType = "application/x-ndjson";
@@ -134,35 +121,37 @@ function toCsvLine(entry: Entry): string {
   return `${cells.join(",")}\r\n`;
 }
 
-const instants = ["issuedAfter", "issuedBefore", "expiresAfter", "expiresBefore"] as const;
-
+/** Reads the filters as the table says; throws a Problem that lists all that cannot be read. */
 function readFilters(query: IndexQuery, now: Date): CertificateQuery {
-  const {
-    include: _include,
-    issuedAfter,
-    issuedBefore,
-    expiresAfter,
-    expiresBefore,
-    ...rest
-  } = query;
-  const given = { issuedAfter, issuedBefore, expiresAfter, expiresBefore };
+  const read: Record<string, unknown> = {};
   const violations: Violation[] = [];
-  const read: Partial<Record<(typeof instants)[number], Date>> = {};
-  for (const field of instants) {
-    const text = given[field];
+  for (const [name, { reads }] of filterEntries) {
+    const text = query[name];
     if (text === undefined) continue;
-    const date = readInstant(text) ?? relativeInstant(text, now);
-    if (date === undefined) {
-      violations.push(unreadable(field, text, "an RFC 3339 instant, or relative such as +7d"));
-    } else read[field] = date;
-  }
-  const serial = rest.serial === undefined ? undefined : parseSerialPrefix(rest.serial);
-  if (rest.serial !== undefined && serial === undefined) {
-    violations.push(unreadable("serial", rest.serial, "the first hex digits of a serial"));
+    const value = readers[reads].read(text, now);
+    if (value === undefined) violations.push(unreadable(name, text, readers[reads].want));
+    else read[name] = value;
   }
   if (violations.length > 0) throw new Problem(unreadableRefusal(violations));
-  return { ...rest, ...read, ...(serial !== undefined && { serial }), now };
+  const { limit, cursor } = query;
+  return {
+    ...(read as CertificateFilters),
+    ...(limit !== undefined && { limit }),
+    ...(cursor !== undefined && { cursor }),
+    now,
+  };
 }
+
+/** How each kind of filter is read, and what is wanted of its text. */
+const readers = {
+  text: { read: (text: string) => text, want: "text" },
+  choice: { read: (text: string) => text, want: "one of its words" },
+  serial: { read: parseSerialPrefix, want: "the first hex digits of a serial" },
+  instant: {
+    read: (text: string, now: Date) => readInstant(text) ?? relativeInstant(text, now),
+    want: "an RFC 3339 instant, or relative such as +7d",
+  },
+};
 
 /** `+7d` and `-12h`, seen from now. A `+` that a query string turned into a space counts as `+`. */
 function relativeInstant(text: string, now: Date): Date | undefined {

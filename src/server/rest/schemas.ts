@@ -1,11 +1,20 @@
 /** The shapes of the REST interface: validation, serialisation and OpenAPI are these same objects. */
 
-import { type TSchema, Type } from "typebox";
+import { type TOptional, type TSchema, type TUnsafe, Type } from "typebox";
 import { reasonNames } from "../../authority/revoke.ts";
+import {
+  certificateStatuses,
+  type FilterName,
+  type FilterTexts,
+  filterEntries,
+} from "../../store/index/filters.ts";
 import { exampleCsr } from "./example-csr.ts";
 
 const text = (description: string, example?: unknown) =>
   Type.String({ description, ...(example === undefined ? {} : { examples: [example] }) });
+/** One of some words. `Type.Enum` would leave the type out, which readers of OpenAPI want. */
+const choice = <const T extends string>(values: readonly T[], options: object) =>
+  Type.Unsafe<T>(Type.String({ enum: [...values], ...options }));
 const instant = (description: string, example = "2026-12-01T12:00:00.000Z") =>
   Type.String({ format: "date-time", description, examples: [example] });
 
@@ -53,9 +62,8 @@ export const problem = Type.Object(
 
 const entryFields = {
   serial: text("Serial number, lower-case hex.", "5f0c9a3e7d1b2c4d5e6f708192a3b4c5d6"),
-  status: Type.String({
+  status: choice(certificateStatuses, {
     description: "The standing of the certificate at this moment.",
-    enum: ["valid", "expired", "revoked", "hold"],
     examples: ["valid"],
   }),
   profile: text("The profile that it was issued by.", "server"),
@@ -112,7 +120,7 @@ export const listing = Type.Object(
 
 export const checkResult = Type.Object(
   {
-    verdict: Type.String({ enum: ["accepted", "refused"], examples: ["accepted"] }),
+    verdict: choice(["accepted", "refused"], { examples: ["accepted"] }),
     violations: Type.Array(Type.Ref("Violation")),
     notices: Type.Array(Type.Ref("Notice")),
     preview: Type.Optional(
@@ -190,45 +198,26 @@ export const serialParams = Type.Object({
   }),
 });
 
-const when = (description: string) =>
-  Type.Optional(text(`${description} RFC 3339, or relative to now such as \`+7d\`, \`-12h\`.`));
+/** The filters of the index as parameters. No examples: Swagger UI would send them unchosen. */
+const filterSchemas = Object.fromEntries(
+  filterEntries.map(([name, { choices, minLength, finds }]) => {
+    const description = `${finds.charAt(0).toUpperCase()}${finds.slice(1)}.`;
+    const schema = choices
+      ? choice(choices, { description })
+      : Type.String({ ...(minLength !== undefined && { minLength }), description });
+    return [name, Type.Optional(schema)];
+  }),
+) as { [K in FilterName]: TOptional<TUnsafe<NonNullable<FilterTexts[K]>>> };
 
-// No examples here: Swagger UI would send them as filters that nobody chose.
 export const indexQuery = Type.Object(
   {
-    status: Type.Optional(
-      Type.String({ enum: ["valid", "expired", "revoked", "hold"], description: "Standing now." }),
-    ),
-    profile: Type.Optional(text("Profile, exactly, e.g. `server`.")),
-    subject: Type.Optional(
-      Type.String({
-        minLength: 3,
-        description: "Part of the subject, in any case; at least three characters, e.g. `web`.",
-      }),
-    ),
-    san: Type.Optional(
-      text("A name exactly, or a suffix when it begins with a dot, e.g. `.example.test`."),
-    ),
-    serial: Type.Optional(text("Begin of the serial, e.g. `5f0c`.")),
-    spki: Type.Optional(text("Hex SHA-256 of the public key.")),
-    requestedBy: Type.Optional(text("By whose leave, exactly, e.g. `internal:first start`.")),
-    issuedAfter: when("Issued at or after."),
-    issuedBefore: when("Issued before."),
-    expiresAfter: when("Expires at or after."),
-    expiresBefore: when("Expires before."),
-    order: Type.Optional(
-      Type.String({
-        enum: ["issued", "expires"],
-        description:
-          "Newest issued first, or next to expire first. Without it: by expiry where the query asks about expiry, else by issue.",
-      }),
-    ),
+    ...filterSchemas,
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: "Entries a page." }),
     ),
     cursor: Type.Optional(text("`next` of the page before, with the same filters.")),
     include: Type.Optional(
-      Type.String({ enum: ["pem"], description: "Adds certificate and chain to each entry." }),
+      choice(["pem"], { description: "Adds certificate and chain to each entry." }),
     ),
   },
   { additionalProperties: false },

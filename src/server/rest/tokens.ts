@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Violation } from "../../refusal.ts";
@@ -6,15 +7,7 @@ import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-
 import { Problem } from "../problem.ts";
 import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { jsonContent } from "./content.ts";
-
-interface TokenBody {
-  readonly profile: string;
-  readonly cn?: string;
-  readonly sans?: readonly string[];
-  readonly ttl?: string | number;
-  readonly uses?: number;
-  readonly csrSha256?: string;
-}
+import type { tokenBody } from "./schemas.ts";
 
 /** `POST /v1/tokens`: an operator mints enrolment tokens. */
 export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
@@ -38,7 +31,7 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
       },
     },
     async (request, reply) => {
-      const body = request.body as TokenBody;
+      const body = request.body as Static<typeof tokenBody>;
       const violations: Violation[] = [];
       const names = readNames(body.sans ?? [], violations);
       const ttl = body.ttl === undefined ? undefined : parseDuration(String(body.ttl));

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from "fastify";
+import type { Static } from "typebox";
 import type { Authority } from "../../../authority/authority.ts";
 import { parseReason, reasonNames } from "../../../authority/revoke.ts";
 import { holderOf } from "../../caller.ts";
@@ -6,7 +7,7 @@ import { Problem } from "../../problem.ts";
 import { unwrap } from "../bodies.ts";
 import { jsonContent } from "../content.ts";
 import { toEntry } from "../entry.ts";
-import { serialParams } from "../schemas.ts";
+import { type revocationBody, serialParams } from "../schemas.ts";
 import { readSerial } from "./serial.ts";
 
 const schema = {
@@ -30,7 +31,7 @@ export function revokeRoute(app: FastifyInstance, authority: Authority): void {
     },
     async (request, reply) => {
       const { caller } = holderOf(request);
-      const { reason = "unspecified" } = (request.body ?? {}) as { reason?: string | number };
+      const { reason = "unspecified" } = (request.body ?? {}) as Static<typeof revocationBody>;
       const parsed = parseReason(reason);
       if (parsed === undefined) throw new Problem(unknownReason(reason));
       const stored = unwrap(await authority.revoke(readSerial(request.params), parsed, caller));

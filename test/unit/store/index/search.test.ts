@@ -6,6 +6,7 @@ import { Kysely, type LogEvent, PostgresDialect, SqliteDialect } from "kysely";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seed, seededCertificate } from "../../../../bench/seed.ts";
+import { filterEntries } from "../../../../src/store/index/filters.ts";
 import { stateAt } from "../../../../src/store/index/rows.ts";
 import { searchAudit, searchCertificates } from "../../../../src/store/index/search.ts";
 import { openStore } from "../../../../src/store/open.ts";
@@ -79,7 +80,7 @@ const filters: Record<string, [Partial<CertificateQuery>, (row: Row) => boolean]
     (row) => row.subjectAltNames.some((name) => name.endsWith(host.slice(host.indexOf(".")))),
   ],
   "the end of all names": [{ san: ".example.test" }, () => true],
-  "the begin of a serial": [
+  "the start of a serial": [
     { serial: one.serial.slice(0, 3) },
     (row) => row.serial.startsWith(one.serial.slice(0, 3)),
   ],
@@ -87,7 +88,7 @@ const filters: Record<string, [Partial<CertificateQuery>, (row: Row) => boolean]
     { spki: one.spkiSha256?.toUpperCase() ?? "" },
     (row) => row.spkiSha256 === one.spkiSha256,
   ],
-  "by whose leave": [
+  "who asked for it": [
     { requestedBy: one.requestedBy },
     (row) => row.requestedBy === one.requestedBy,
   ],
@@ -132,6 +133,11 @@ function expected(query: Partial<CertificateQuery>, matches: (row: Row) => boole
     );
   return sorted.map((row) => row.serial);
 }
+
+test("each filter of the table is asked for in some query below", () => {
+  const asked = Object.values(filters).flatMap(([query]) => Object.keys(query));
+  expect(filterEntries.map(([name]) => name).filter((name) => !asked.includes(name))).toEqual([]);
+});
 
 describe.each(["sqlite", "postgres"] as const)("the index on %s", (engine) => {
   let store: Store;
