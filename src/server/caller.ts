@@ -40,6 +40,8 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** Who may call this route; a route that does not say keeps the server from starting. */
     caller?: CallerRule;
+    /** How the callers of this route prove themselves: its scope says it, by `proveCallers`. */
+    proof?: CallerProof;
   }
   interface FastifyRequest {
     caller: Caller;
@@ -48,7 +50,35 @@ declare module "fastify" {
   }
 }
 
-/** Makes every route of `app` and its plugins declare its caller, and enforces what they declare. */
+/** How the routes of a scope learn who calls. */
+export interface CallerProof {
+  /** Where callers prove themselves: on the connection and in headers, or in the body. */
+  readonly within: "connection" | "body";
+  /** Who calls, or why the rule does not admit it. */
+  resolve(request: FastifyRequest, rule: CallerRule): Promise<Outcome<Caller>>;
+}
+
+/** Says how callers of a scope's routes prove themselves. Must come before the routes. */
+export function proveCallers(scope: FastifyInstance, proof: CallerProof): void {
+  scope.addHook("onRoute", (route) => {
+    route.config = { ...route.config, proof };
+  });
+}
+
+/** Proof by a bearer token, or by the client certificate of the TLS connection. */
+export function provenByConnection(authority: Authority): CallerProof {
+  return {
+    within: "connection",
+    resolve: (request, rule) => resolveCaller(authority, request, rule, originOf(request)),
+  };
+}
+
+/** What each caller has: the request, and where it comes from. */
+export function originOf(request: FastifyRequest): Origin {
+  return { requestId: request.id, address: request.ip };
+}
+
+/** Makes every route of `app` and its scopes declare its caller, and enforces what they declare. */
 export function requireCallers(app: FastifyInstance, authority: Authority): void {
   const routes: RouteOptions[] = [];
   app.addHook("onRoute", (route) => {
@@ -64,15 +94,21 @@ export function requireCallers(app: FastifyInstance, authority: Authority): void
         `these routes declare no caller (config.caller) and would be open to anyone: ${undeclared.join(", ")}`,
       );
     }
+    const unproven = routes
+      .filter(({ config }) => !isOpen(config?.caller) && config?.proof === undefined)
+      .map((route) => `${String(route.method)} ${route.url}`);
+    if (unproven.length > 0) {
+      throw new Error(
+        `these routes are not for everyone, and their scope does not say how callers prove themselves (proveCallers): ${unproven.join(", ")}`,
+      );
+    }
   });
   app.decorateRequest("caller");
   app.decorateRequest("peer");
-  app.addHook("onRequest", async (request) => {
-    const rule = request.routeOptions.config.caller;
-    const origin: Origin = { requestId: request.id, address: request.ip };
-    request.caller = { kind: "anonymous", ...origin };
-    if (rule === undefined || rule === "public" || rule === "ocsp") return;
-    const outcome = await resolveCaller(authority, request, rule, origin);
+  const admit = async (request: FastifyRequest, within: CallerProof["within"]) => {
+    const { caller: rule, proof } = request.routeOptions.config;
+    if (rule === undefined || isOpen(rule) || proof?.within !== within) return;
+    const outcome = await proof.resolve(request, rule);
     if (outcome.ok) {
       request.caller = outcome.value;
       return;
@@ -84,7 +120,16 @@ export function requireCallers(app: FastifyInstance, authority: Authority): void
       detail: { method: request.method, route: request.routeOptions.url ?? "" },
     });
     throw new Problem(outcome.refusal);
+  };
+  app.addHook("onRequest", async (request) => {
+    request.caller = { kind: "anonymous", ...originOf(request) };
+    await admit(request, "connection");
   });
+  app.addHook("preValidation", async (request) => admit(request, "body"));
+}
+
+function isOpen(rule: CallerRule | undefined): boolean {
+  return rule === "public" || rule === "ocsp";
 }
 
 /** The caller as a holder of a certificate; for handlers of routes that admit nobody else. */

@@ -38,11 +38,19 @@ export async function limitRequests(
     renewal: limiter(app, limits.renewal, () => "renewal", "renewals"),
   };
   app.addHook("onRequest", perAddress);
-  // After the hook that resolves the caller has run.
-  app.addHook("preParsing", async (request) => {
+  const countCaller = async (request: FastifyRequest) => {
     if (request.caller.kind !== "anonymous") await perIdentity(request);
     const { share } = request.routeOptions.config;
     if (share !== undefined) await shares[share](request);
+  };
+  const isProvenInBody = ({ routeOptions: { config } }: FastifyRequest) =>
+    config.proof?.within === "body";
+  // Both stand after the hook that resolves the caller: before the body, or behind it.
+  app.addHook("preParsing", async (request) => {
+    if (!isProvenInBody(request)) await countCaller(request);
+  });
+  app.addHook("preHandler", async (request) => {
+    if (isProvenInBody(request)) await countCaller(request);
   });
 }
 

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { SignerUnavailable } from "../authority/signer/signer.ts";
 import { catalogue, type Refusal, type RefusalCode } from "../refusal.ts";
 import { StoreUnavailable } from "../store/store.ts";
@@ -85,6 +85,26 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, refusa
     .type("application/problem+json")
     .serializer((document: ProblemDocument) => `${JSON.stringify(document, null, 2)}\n`)
     .send(problemDocument(refusal, path, request.id));
+}
+
+/** Every error of a scope leaves as a problem document, the framework's own included (RFC 9457). */
+export function answerWithProblems(scope: FastifyInstance): void {
+  scope.setErrorHandler((error, request, reply) => {
+    const refusal = refusalOf(error);
+    logFailure(request.log, error, refusal, request.id);
+    return sendProblem(request, reply, refusal);
+  });
+}
+
+/** What is not the caller's doing is logged; the answer has only the request id. */
+export function logFailure(
+  log: { error: (fields: object, text: string) => void },
+  error: unknown,
+  refusal: Refusal,
+  requestId: string,
+): void {
+  if (refusal.code !== "internal-error" && !refusal.code.endsWith("-unavailable")) return;
+  log.error({ err: error, requestId }, "request failed");
 }
 
 /**

@@ -2,8 +2,6 @@
 
 import type http from "node:http";
 import type { Server as TlsServer } from "node:https";
-import { Ajv2020 } from "ajv/dist/2020.js";
-import addFormats from "ajv-formats";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import type { Authority } from "../authority/authority.ts";
 import type { Issuer } from "../authority/issuer.ts";
@@ -13,20 +11,11 @@ import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
 import { parseCertificateChain } from "../x509/certificate/read.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
-import { docsRoutes } from "./docs/docs.ts";
 import { limitRequests } from "./limits.ts";
-import { countRequests, metricsRoute } from "./metrics.ts";
+import { countRequests } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
-import { refusalOf, sendProblem } from "./problem.ts";
-import { auditRoutes } from "./rest/audit.ts";
-import { readCsrBodies } from "./rest/bodies.ts";
-import { caRoutes } from "./rest/ca.ts";
-import { certificateRoutes } from "./rest/certificates/routes.ts";
-import { authorityChecks, healthRoutes } from "./rest/health.ts";
-import { policyRoutes } from "./rest/policy.ts";
-import { renewalInfoRoutes } from "./rest/renewal-info.ts";
-import { sharedSchemas } from "./rest/schemas.ts";
-import { tokenRoutes } from "./rest/tokens.ts";
+import { answerWithProblems, refusalOf, sendProblem } from "./problem.ts";
+import { restScope } from "./rest/scope.ts";
 import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
 import { type OwnOrigins, refuseForeignPages } from "./same-origin.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
@@ -64,10 +53,10 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     // Fastify types its server as plain HTTP here; the TLS one is a drop-in for all that it uses.
     serverFactory: (listener) => tlsServerFor(parts, listener) as unknown as http.Server,
   });
+  // What holds for every protocol stands here; what is one protocol's own, on its scope.
   answerWithProblems(app);
-  validateStrictly(app);
-  for (const schema of sharedSchemas) app.addSchema(schema);
-
+  app.removeAllContentTypeParsers();
+  nameMethods(app);
   await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
   // Before anyone is asked who he is: proving that costs more than counting.
   await limitRequests(app, config.rates);
@@ -75,23 +64,14 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   refuseForeignPages(app, authority, ownOrigins(parts));
   const registry = countRequests(app, authority);
   app.decorate("metricsRegistry", registry);
-  readCsrBodies(app);
-
-  certificateRoutes(app, authority, config.indexReaders);
-  renewalInfoRoutes(app, authority);
-  caRoutes(app, authority, caUrls(config, authority.issuer));
-  policyRoutes(app, authority);
-  tokenRoutes(app, authority);
-  auditRoutes(app, authority);
-  revocationRoutes(app, parts.revocation);
-  healthRoutes(app, authorityChecks(authority));
   const { readMetrics } = parts;
-  const source = readMetrics
+  const metrics = readMetrics
     ? { contentType: registry.contentType, metrics: readMetrics }
     : registry;
-  app.decorate("metricsSource", source);
-  metricsRoute(app, source, "operator");
-  await docsRoutes(app);
+  app.decorate("metricsSource", metrics);
+
+  await app.register(restScope, { config, authority, metrics });
+  revocationRoutes(app, parts.revocation);
   return app;
 }
 
@@ -118,16 +98,9 @@ export function tlsSettingsOf(config: CompiledConfig, issuer: Issuer): TlsSettin
   };
 }
 
-/** Every error leaves as a problem document, the framework's own included (RFC 9457). */
-function answerWithProblems(app: FastifyInstance): void {
+/** An address that no scope has is 404; a method that an address does not have is 405. */
+function nameMethods(app: FastifyInstance): void {
   const routes = collectRoutes(app);
-  app.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error);
-    if (refusal.code === "internal-error" || refusal.code.endsWith("-unavailable")) {
-      request.log.error({ err: error, requestId: request.id }, "request failed");
-    }
-    return sendProblem(request, reply, refusal);
-  });
   app.setNotFoundHandler((request, reply) => {
     const methods = methodsAt(routes, request.url);
     if (methods.length === 0) {
@@ -200,32 +173,4 @@ function patternSource(url: string): string {
       return expression === undefined ? "[^/]+" : `(?:${expression})`;
     },
   );
-}
-
-/** Nothing is removed or coerced in silence; only query strings, which are all text, are coerced. */
-function validateStrictly(app: FastifyInstance): void {
-  const options = { allErrors: true, strict: false, removeAdditional: false, useDefaults: true };
-  const exact = new Ajv2020({ ...options, coerceTypes: false });
-  const coercing = new Ajv2020({ ...options, coerceTypes: true });
-  for (const ajv of [exact, coercing]) {
-    addFormats.default(ajv);
-    for (const schema of sharedSchemas) ajv.addSchema(schema);
-  }
-  app.setValidatorCompiler(({ schema, httpPart }) => {
-    const ajv = httpPart === "body" ? exact : coercing;
-    return ajv.compile(schema as object);
-  });
-}
-
-function caUrls(config: CompiledConfig, issuer: Issuer) {
-  const plain = config.publicHttpUrl?.origin;
-  return {
-    chain: `${config.publicUrl.origin}/v1/ca/chain`,
-    root: `${config.publicUrl.origin}/v1/ca/root`,
-    ...(plain !== undefined && {
-      crl: `${plain}/crl/${issuer.id}.crl`,
-      ocsp: `${plain}/ocsp`,
-      issuer: `${plain}/issuers/${issuer.id}.crt`,
-    }),
-  };
 }

@@ -1,0 +1,82 @@
+/** REST as a scope of its own: its parsers, validation, error handler and callers meet no other protocol. */
+
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import type { FastifyInstance } from "fastify";
+import type { Authority } from "../../authority/authority.ts";
+import type { Issuer } from "../../authority/issuer.ts";
+import type { CompiledConfig } from "../../config/compile.ts";
+import { proveCallers, provenByConnection } from "../caller.ts";
+import { docsRoutes } from "../docs/docs.ts";
+import { type MetricsSource, metricsRoute } from "../metrics.ts";
+import { answerWithProblems } from "../problem.ts";
+import { auditRoutes } from "./audit.ts";
+import { readCsrBodies } from "./bodies.ts";
+import { caRoutes } from "./ca.ts";
+import { certificateRoutes } from "./certificates/routes.ts";
+import { authorityChecks, healthRoutes } from "./health.ts";
+import { policyRoutes } from "./policy.ts";
+import { renewalInfoRoutes } from "./renewal-info.ts";
+import { sharedSchemas } from "./schemas.ts";
+import { tokenRoutes } from "./tokens.ts";
+
+export interface RestParts {
+  readonly config: CompiledConfig;
+  readonly authority: Authority;
+  readonly metrics: MetricsSource;
+}
+
+/** Fills a scope with REST, its documents and its metrics. */
+export async function restScope(scope: FastifyInstance, parts: RestParts): Promise<void> {
+  const { config, authority } = parts;
+  answerWithProblems(scope);
+  validateStrictly(scope);
+  for (const schema of sharedSchemas) scope.addSchema(schema);
+  readJsonBodies(scope);
+  readCsrBodies(scope);
+  proveCallers(scope, provenByConnection(authority));
+
+  certificateRoutes(scope, authority, config.indexReaders);
+  renewalInfoRoutes(scope, authority);
+  caRoutes(scope, authority, caUrls(config, authority.issuer));
+  policyRoutes(scope, authority);
+  tokenRoutes(scope, authority);
+  auditRoutes(scope, authority);
+  healthRoutes(scope, authorityChecks(authority));
+  metricsRoute(scope, parts.metrics, "operator");
+  await docsRoutes(scope);
+}
+
+/** A body with `__proto__` or `constructor.prototype` in it is refused, not cleaned. */
+function readJsonBodies(scope: FastifyInstance): void {
+  const parse = scope.getDefaultJsonParser("error", "error");
+  scope.addContentTypeParser("application/json", { parseAs: "string" }, parse);
+}
+
+/** Nothing is removed or coerced in silence; only query strings, which are all text, are coerced. */
+function validateStrictly(scope: FastifyInstance): void {
+  const options = { allErrors: true, strict: false, removeAdditional: false, useDefaults: true };
+  const exact = new Ajv2020({ ...options, coerceTypes: false });
+  const coercing = new Ajv2020({ ...options, coerceTypes: true });
+  for (const ajv of [exact, coercing]) {
+    addFormats.default(ajv);
+    for (const schema of sharedSchemas) ajv.addSchema(schema);
+  }
+  scope.setValidatorCompiler(({ schema, httpPart }) => {
+    const ajv = httpPart === "body" ? exact : coercing;
+    return ajv.compile(schema as object);
+  });
+}
+
+function caUrls(config: CompiledConfig, issuer: Issuer) {
+  const plain = config.publicHttpUrl?.origin;
+  return {
+    chain: `${config.publicUrl.origin}/v1/ca/chain`,
+    root: `${config.publicUrl.origin}/v1/ca/root`,
+    ...(plain !== undefined && {
+      crl: `${plain}/crl/${issuer.id}.crl`,
+      ocsp: `${plain}/ocsp`,
+      issuer: `${plain}/issuers/${issuer.id}.crt`,
+    }),
+  };
+}
