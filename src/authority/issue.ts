@@ -23,6 +23,7 @@ import { auditLine } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import type { Issuer } from "./issuer.ts";
 import { findMismatches } from "./self-check.ts";
+import { lostStanding, standingOf } from "./standing.ts";
 import type { Templates } from "./templates.ts";
 
 /** What issuing needs; put together once, when the authority opens. */
@@ -133,6 +134,7 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
       },
     }),
     spends: input.spends,
+    ...standingOf(input.caller),
     ...(input.revokes && { revokes: input.revokes }),
   });
   switch (recorded.result) {
@@ -147,6 +149,8 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
       return replay(parts.store, recorded.certificate, input);
     case "spent":
       return spent(recorded.credential);
+    case "not-standing":
+      return lostStanding(input.caller);
   }
 }
 

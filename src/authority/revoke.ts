@@ -2,6 +2,7 @@ import { accepted, type Outcome, refused } from "../refusal.ts";
 import type { RevocationReason, Store, StoredCertificate } from "../store/store.ts";
 import { auditLine } from "./audit.ts";
 import { type CertificateCaller, identityOf } from "./caller.ts";
+import { lostStanding, standingOf } from "./standing.ts";
 
 /** RFC 5280 5.3.1: names and numbers of CRLReason; 7 is unused. */
 const reasonsByNumber: ReadonlyMap<number, RevocationReason | "removeFromCRL"> = new Map([
@@ -58,12 +59,20 @@ export async function revoke(
     serial: target.serial,
     detail: { reason },
   });
-  const outcome = await store.revoke(target.issuerId, target.serial, change, audit);
+  const outcome = await store.revoke(
+    target.issuerId,
+    target.serial,
+    change,
+    audit,
+    standingOf(caller).standing,
+  );
   switch (outcome.result) {
     case "revoked":
     case "released":
     case "unchanged":
       return accepted(outcome.certificate);
+    case "not-standing":
+      return lostStanding(caller);
     case "not-found":
       return refused("not-found", `There is no certificate with serial ${target.serial}.`);
     case "conflict":

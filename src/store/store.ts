@@ -76,6 +76,15 @@ export interface SpentCredential {
   readonly expiresAt: Date;
 }
 
+/**
+ * The certificate on whose strength something is recorded. It must stand (be on record, not revoked,
+ * not on hold) in the very transaction that records; time is judged by the caller of the store.
+ */
+export interface Standing {
+  /** The row of the certificate that the peer proved to hold. */
+  readonly certificateId: number;
+}
+
 export interface NewAuditEntry {
   readonly at: Date;
   readonly requestId: string;
@@ -104,6 +113,8 @@ export interface NewIssuance {
   readonly der: Uint8Array | undefined;
   readonly audit: NewAuditEntry;
   readonly spends: readonly SpentCredential[];
+  /** Undefined where no certificate of this authority gave the right to it. */
+  readonly standing?: Standing;
   /** The certificate that this one replaces and revokes at once (`renew.revokeOld`). */
   readonly revokes?: {
     readonly issuerId: string;
@@ -118,7 +129,9 @@ export type IssuanceResult =
   /** A credential was spent before with the same binding: this is what it gave. Nothing written. */
   | { readonly result: "replayed"; readonly certificate: StoredCertificate }
   /** A credential was spent before with another binding and has no use left. Nothing written. */
-  | { readonly result: "spent"; readonly credential: SpentCredential };
+  | { readonly result: "spent"; readonly credential: SpentCredential }
+  /** The certificate of `standing` was revoked or put on hold meanwhile. Nothing written. */
+  | { readonly result: "not-standing" };
 
 export type RevocationResult =
   | {
@@ -127,7 +140,9 @@ export type RevocationResult =
     }
   /** E.g. releasing what is not on hold, or changing a final reason. */
   | { readonly result: "conflict"; readonly certificate: StoredCertificate }
-  | { readonly result: "not-found" };
+  | { readonly result: "not-found" }
+  /** The certificate of `standing` was revoked or put on hold meanwhile. Nothing written. */
+  | { readonly result: "not-standing" };
 
 /** One change of revocation status, in the order in which they were made. */
 export interface RevocationEvent {
@@ -203,6 +218,7 @@ export interface Store {
     serial: SerialHex,
     change: { at: Date; reason: RevocationReason | undefined; by: string },
     audit: NewAuditEntry,
+    standing?: Standing,
   ): Promise<RevocationResult>;
 
   /** What a credential with this binding gave earlier, or how often it was spent. */

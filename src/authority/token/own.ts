@@ -68,7 +68,8 @@ export interface MintedToken {
 
 const HIGHEST_USES = 10_000;
 /** Tolerated difference between the clocks of those who mint and of this service, in seconds. */
-const CLOCK_TOLERANCE_SECONDS = 30;
+/** How far the clocks of who mints and who verifies may be apart. */
+export const CLOCK_TOLERANCE_SECONDS = 30;
 
 /** Mints and verifies the tokens of one token key. */
 export class TokenKey {

@@ -31,8 +31,10 @@ export const hot = {
   lock: prepared(
     "lock",
     // In one order for every node, so that two batches never wait for each other.
-    `select pg_advisory_xact_lock(key) from
-       (select distinct hashtextextended(name, 0) as key from unnest($1::text[]) name order by key) keys`,
+    // Shared ones wait only for who takes the same exclusively.
+    `select case when shared then pg_advisory_xact_lock_shared(key) else pg_advisory_xact_lock(key) end from
+       (select hashtextextended(name, 0) as key, false as shared from unnest($1::text[]) name
+        union select hashtextextended(name, 0), true from unnest($2::text[]) name order by key) keys`,
   ),
   insertIssuance: prepared(
     "insert-issuance",
@@ -83,6 +85,11 @@ export const hot = {
   ),
   bySerial: prepared("by-serial", find("c.serial = $1 and c.issuer_id = $2")),
   presented: prepared("presented", find("c.serial = $1 and c.sha256 = $2")),
+  stands: prepared(
+    "stands",
+    `select not exists (select 1 from revocations where certificate_id = c.id) as stands
+     from certificates c where c.id = $1`,
+  ),
   byKey: prepared("by-key", find("c.spki_sha256 = $1 order by c.id desc limit $2")),
   readDer: prepared(
     "read-der",

@@ -11,7 +11,6 @@ import {
   certificateValues,
   changeOf,
   reversedName,
-  stateAt,
   toCertificate,
 } from "../index/rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "../index/search.ts";
@@ -27,6 +26,7 @@ import {
   type RevocationResult,
   type SerialHex,
   type SpentCredential,
+  type Standing,
   type Store,
   type StoredCertificate,
   type StoredCrl,
@@ -35,12 +35,15 @@ import {
 import { publishCrl, readCrl } from "./crls.ts";
 import { describePostgresFailure, isFaultOfOne } from "./failure.ts";
 import { migratePostgres, openPool, requireDurable } from "./open.ts";
+import { setRevocation, stands } from "./revocations.ts";
 import { hot, type Statement } from "./statements.ts";
 
 /** One thing to write, inside the transaction of its batch. */
 interface Write {
   /** What no other node may decide at the same time; all of a batch are taken at once, in order. */
   readonly locks: readonly string[];
+  /** Whether it relies on a certificate that stands: no revocation is committed meanwhile. */
+  readonly standing?: Standing | undefined;
   run(client: pg.PoolClient): Promise<unknown>;
 }
 
@@ -82,7 +85,11 @@ export class PostgresStore implements Store {
   recordIssuance(issuance: NewIssuance): Promise<IssuanceResult> {
     const locks = issuance.spends.map(({ kind, id }) => `${kind}:${id}`);
     if (issuance.revokes) locks.push(REVOCATIONS);
-    return this.#write(locks, (client) => this.#insertIssuance(client, issuance));
+    return this.#write(
+      locks,
+      (client) => this.#insertIssuance(client, issuance),
+      issuance.standing,
+    );
   }
 
   async recordAudit(entry: NewAuditEntry): Promise<void> {
@@ -94,8 +101,10 @@ export class PostgresStore implements Store {
     serial: SerialHex,
     change: { at: Date; reason: RevocationReason | undefined; by: string },
     audit: NewAuditEntry,
+    standing?: Standing,
   ): Promise<RevocationResult> {
     return this.#write([REVOCATIONS], async (client): Promise<RevocationResult> => {
+      if (!(await stands(client, standing))) return { result: "not-standing" };
       const find = () => one(client, hot.bySerial([serial, issuerId]));
       const certificate = await find();
       if (certificate === undefined) return { result: "not-found" };
@@ -254,8 +263,12 @@ export class PostgresStore implements Store {
     await this.#pool.end();
   }
 
-  #write<T>(locks: readonly string[], run: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return this.#queue.add({ locks, run }) as Promise<T>;
+  #write<T>(
+    locks: readonly string[],
+    run: (client: pg.PoolClient) => Promise<T>,
+    standing?: Standing,
+  ): Promise<T> {
+    return this.#queue.add({ locks, run, standing }) as Promise<T>;
   }
 
   async #read<T>(work: () => Promise<T>): Promise<T> {
@@ -287,10 +300,12 @@ export class PostgresStore implements Store {
   async #transaction(batch: readonly Write[]): Promise<readonly unknown[]> {
     const client = await this.#pool.connect();
     const locks = [...new Set(batch.flatMap((write) => write.locks))];
+    const reliesOnStanding = batch.some((write) => write.standing !== undefined);
+    const shared = reliesOnStanding && !locks.includes(REVOCATIONS) ? [REVOCATIONS] : [];
     // On its way at once: the server takes one after the other, and the locks before what they guard.
     const begun = [
       client.query("begin"),
-      ...(locks.length > 0 ? [client.query(hot.lock([locks]))] : []),
+      ...(locks.length + shared.length > 0 ? [client.query(hot.lock([locks, shared]))] : []),
     ];
     const runs = inTurn(batch, (write) => write.run(client));
     try {
@@ -308,6 +323,7 @@ export class PostgresStore implements Store {
   }
 
   async #insertIssuance(client: pg.PoolClient, issuance: NewIssuance): Promise<IssuanceResult> {
+    if (!(await stands(client, issuance.standing))) return { result: "not-standing" };
     for (const credential of issuance.spends) {
       const { kind, id, binding, uses } = credential;
       const used = await countUses(client, kind, id);
@@ -363,17 +379,4 @@ async function one(
 async function countUses(on: pg.Pool | pg.PoolClient, kind: string, id: string): Promise<number> {
   const { rows } = await on.query<{ uses: number }>(hot.countUses([kind, id]));
   return rows[0]?.uses ?? 0;
-}
-
-async function setRevocation(
-  client: pg.PoolClient,
-  certificate: StoredCertificate,
-  change: { at: Date; reason: RevocationReason | undefined; by: string },
-): Promise<void> {
-  const { id, issuerId } = certificate;
-  const at = change.at.getTime();
-  if (change.reason === undefined) await client.query(hot.deleteRevocation([id]));
-  else await client.query(hot.putRevocation([id, at, change.reason, change.by]));
-  await client.query(hot.setState([stateAt(certificate, change.reason, change.at), id]));
-  await client.query(hot.insertEvent([id, issuerId, at, change.reason ?? null]));
 }

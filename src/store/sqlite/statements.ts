@@ -19,6 +19,7 @@ type Name =
   | "bySerial"
   | "presented"
   | "revocationOf"
+  | "stands"
   | "hasKey"
   | "byKey"
   | "readDer"
@@ -76,6 +77,12 @@ export function prepareHot(db: Database.Database): HotStatements {
       .prepare(
         `select json_array(r.revoked_at, r.reason, r.revoked_by) from ${certificateFrom}
          where c.id = ? and c.sha256 = ?`,
+      )
+      .pluck(),
+    stands: db
+      .prepare(
+        `select not exists (select 1 from revocations where certificate_id = c.id)
+         from certificates c where c.id = ?`,
       )
       .pluck(),
     hasKey: db.prepare("select 1 from certificates where spki_sha256 = ? limit 1").pluck(),

@@ -27,6 +27,7 @@ import {
   type RevocationResult,
   type SerialHex,
   type SpentCredential,
+  type Standing,
   type Store,
   type StoredCertificate,
   type StoredCrl,
@@ -104,8 +105,10 @@ export class SqliteStore implements Store {
     serial: SerialHex,
     change: { at: Date; reason: RevocationReason | undefined; by: string },
     audit: NewAuditEntry,
+    standing?: Standing,
   ): Promise<RevocationResult> {
     return this.#write((): RevocationResult => {
+      if (!this.#stands(standing)) return { result: "not-standing" };
       const certificate = this.#bySerial(issuerId, serial);
       if (certificate === undefined) return { result: "not-found" };
       const outcome = changeOf(certificate, change.reason);
@@ -320,7 +323,12 @@ export class SqliteStore implements Store {
     }
   }
 
+  #stands(standing: Standing | undefined): boolean {
+    return standing === undefined || this.#hot.stands.get(standing.certificateId) === 1;
+  }
+
   #insertIssuance(issuance: NewIssuance): IssuanceResult {
+    if (!this.#stands(issuance.standing)) return { result: "not-standing" };
     for (const credential of issuance.spends) {
       const { kind, id, binding, uses } = credential;
       const used = this.#hot.countUses.get(kind, id) as number;

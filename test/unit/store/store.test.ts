@@ -174,6 +174,37 @@ describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
     ).toBeGreaterThan(3);
   });
 
+  test("records nothing on the strength of a certificate that was revoked or put on hold", async () => {
+    const issued = (name: string, spends: SpentCredential[] = []): NewIssuance => {
+      const made = issuance(name, spends);
+      return { ...made, certificate: { ...made.certificate, issuerId: "standing" } };
+    };
+    for (const reason of ["keyCompromise", "certificateHold"] as const) {
+      const held = await store.recordIssuance(issued("held.example.test"));
+      if (held.result !== "recorded") throw new Error(held.result);
+      const { id, serial } = held.certificate;
+      const standing = { certificateId: id };
+      const target = issued("target.example.test");
+      await store.recordIssuance(target);
+      const change = { at: now, reason, by: "test" };
+
+      const good = await store.recordIssuance({ ...issued("good.example.test"), standing });
+      expect(good.result).toBe("recorded");
+      await store.revoke("standing", serial, change, audit);
+      const late = issued("late.example.test", [token(`late-${reason}`, "key")]);
+      expect(await store.recordIssuance({ ...late, standing })).toEqual({ result: "not-standing" });
+      expect(await store.findCertificate("standing", late.certificate.serial)).toBeUndefined();
+      expect((await store.findSpent("token", `late-${reason}`, "key")).uses).toBe(0);
+      const other = target.certificate.serial;
+      expect(await store.revoke("standing", other, change, audit, standing)).toEqual({
+        result: "not-standing",
+      });
+      expect((await store.findCertificate("standing", other))?.revocation).toBeUndefined();
+    }
+    const unknown = { ...issued("unknown.example.test"), standing: { certificateId: 999_999 } };
+    expect(await store.recordIssuance(unknown)).toEqual({ result: "not-standing" });
+  });
+
   test("keeps facts and audit lines", async () => {
     await store.putFact("f", "1");
     await store.putFact("f", "2");
@@ -202,6 +233,31 @@ describe("two nodes on one PostgreSQL", () => {
     );
     expect(new Set(numbers).size).toBe(40);
     await Promise.all(nodes.map((node) => node.close()));
+  });
+
+  test("an issuance waits for a revocation that another node is committing, and sees it", async () => {
+    const url = await postgres.database("racing");
+    const store = await openStore(url, { exclusive: true });
+    const held = await store.recordIssuance(issuance("racing.example.test"));
+    if (held.result !== "recorded") throw new Error(held.result);
+    const other = openPool(url);
+    const client = await other.connect();
+    // What another node does in `revoke`, stopped before its commit.
+    await client.query("begin");
+    await client.query("select pg_advisory_xact_lock(hashtextextended('revocations', 0))");
+    await client.query("insert into revocations values ($1, 0, 'keyCompromise', 'test')", [
+      held.certificate.id,
+    ]);
+    const standing = { certificateId: held.certificate.id };
+    const late = store.recordIssuance({ ...issuance("late.example.test"), standing });
+    const waiting = () =>
+      other.query("select 1 from pg_locks where locktype = 'advisory' and not granted");
+    await expect.poll(async () => (await waiting()).rowCount, { timeout: 20_000 }).toBe(1);
+    await client.query("commit");
+    expect(await late).toEqual({ result: "not-standing" });
+    client.release();
+    await other.end();
+    await store.close();
   });
 
   test("a database that goes away is said to be unavailable, and is used again when it is back", async () => {
