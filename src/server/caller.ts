@@ -11,7 +11,7 @@ import { TLSSocket } from "node:tls";
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
 import type { Authority } from "../authority/authority.ts";
 import type { Caller, CertificateCaller, Origin } from "../authority/caller.ts";
-import { oids } from "../der/oid.ts";
+import { graceOf, judgeCertificate, judgeToken } from "../authority/standing.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import type { StoredCertificate } from "../store/store.ts";
 import { Problem } from "./problem.ts";
@@ -41,7 +41,7 @@ declare module "fastify" {
     /** Who may call this route; a route that does not say keeps the server from starting. */
     caller?: CallerRule;
     /** How the callers of this route prove themselves: its scope says it, by `proveCallers`. */
-    proof?: CallerProof;
+    proof?: ConnectionProof | BodyProof;
   }
   interface FastifyRequest {
     caller: Caller;
@@ -51,25 +51,38 @@ declare module "fastify" {
 }
 
 /** How the routes of a scope learn who calls. */
-export interface CallerProof {
+interface CallerProof {
   /** Where callers prove themselves: on the connection and in headers, or in the body. */
   readonly within: "connection" | "body";
   /** Who calls, or why the rule does not admit it. */
   resolve(request: FastifyRequest, rule: CallerRule): Promise<Outcome<Caller>>;
 }
 
+/** A proof that is made before the body. */
+export interface ConnectionProof extends CallerProof {
+  readonly within: "connection";
+  /** The same caller as its credential stands now: a body may take long to come (S-32). */
+  resolveAgain(request: FastifyRequest, rule: CallerRule): Promise<Outcome<Caller>>;
+}
+
+/** A proof that the body itself holds. */
+export interface BodyProof extends CallerProof {
+  readonly within: "body";
+}
+
 /** Says how callers of a scope's routes prove themselves. Must come before the routes. */
-export function proveCallers(scope: FastifyInstance, proof: CallerProof): void {
+export function proveCallers(scope: FastifyInstance, proof: ConnectionProof | BodyProof): void {
   scope.addHook("onRoute", (route) => {
     route.config = { ...route.config, proof };
   });
 }
 
 /** Proof by a bearer token, or by the client certificate of the TLS connection. */
-export function provenByConnection(authority: Authority): CallerProof {
+export function provenByConnection(authority: Authority): ConnectionProof {
   return {
     within: "connection",
-    resolve: (request, rule) => resolveCaller(authority, request, rule, originOf(request)),
+    resolve: (request, rule) => resolveCaller(authority, request, rule),
+    resolveAgain: (request, rule) => proveAgain(authority, request, rule),
   };
 }
 
@@ -105,27 +118,42 @@ export function requireCallers(app: FastifyInstance, authority: Authority): void
   });
   app.decorateRequest("caller");
   app.decorateRequest("peer");
-  const admit = async (request: FastifyRequest, within: CallerProof["within"]) => {
-    const { caller: rule, proof } = request.routeOptions.config;
-    if (rule === undefined || isOpen(rule) || proof?.within !== within) return;
-    const outcome = await proof.resolve(request, rule);
-    if (outcome.ok) {
-      request.caller = outcome.value;
-      return;
-    }
-    await authority.record(request.caller, {
-      action: "authenticate",
-      verdict: "refused",
-      code: outcome.refusal.code,
-      detail: { method: request.method, route: request.routeOptions.url ?? "" },
-    });
-    throw new Problem(outcome.refusal);
-  };
   app.addHook("onRequest", async (request) => {
     request.caller = { kind: "anonymous", ...originOf(request) };
-    await admit(request, "connection");
+    const { caller: rule, proof } = request.routeOptions.config;
+    if (rule === undefined || isOpen(rule) || proof?.within !== "connection") return;
+    await admit(authority, request, await proof.resolve(request, rule));
   });
-  app.addHook("preValidation", async (request) => admit(request, "body"));
+  app.addHook("preValidation", async (request) => {
+    const { caller: rule, proof } = request.routeOptions.config;
+    if (rule === undefined || isOpen(rule) || proof?.within !== "body") return;
+    await admit(authority, request, await proof.resolve(request, rule));
+  });
+  app.addHook("preHandler", async (request) => {
+    const { caller: rule, proof } = request.routeOptions.config;
+    if (rule === undefined || isOpen(rule) || proof?.within !== "connection") return;
+    if (request.method === "GET" || request.method === "HEAD") return;
+    await admit(authority, request, await proof.resolveAgain(request, rule));
+  });
+}
+
+/** Puts the caller on the request, or refuses with a line in the audit. */
+async function admit(
+  authority: Authority,
+  request: FastifyRequest,
+  outcome: Outcome<Caller>,
+): Promise<void> {
+  if (outcome.ok) {
+    request.caller = outcome.value;
+    return;
+  }
+  await authority.record(request.caller, {
+    action: "authenticate",
+    verdict: "refused",
+    code: outcome.refusal.code,
+    detail: { method: request.method, route: request.routeOptions.url ?? "" },
+  });
+  throw new Problem(outcome.refusal);
 }
 
 function isOpen(rule: CallerRule | undefined): boolean {
@@ -145,7 +173,6 @@ async function resolveCaller(
   authority: Authority,
   request: FastifyRequest,
   rule: CallerRule,
-  origin: Origin,
 ): Promise<Outcome<Caller>> {
   const admits = callerRules[rule];
   const { authorization } = request.headers;
@@ -158,19 +185,46 @@ async function resolveCaller(
       );
     }
     const verified = await authority.verifyToken(token);
-    return verified.ok ? accepted({ kind: "token", ...origin, token: verified.value }) : verified;
+    return verified.ok
+      ? accepted({ kind: "token", ...originOf(request), token: verified.value })
+      : verified;
   }
   const peer = peerOf(request.raw);
   if (peer === undefined) return refused("unauthenticated", wanted(rule));
   request.peer = peer.der;
-  const stored = await authority.findPeer(peer.serial, peer.sha256);
-  const living = judgePeer(authority, peer, stored, rule);
+  return asHolder(authority, peer, rule, request);
+}
+
+/** The same caller as its credential stands now: revocation, hold, life and role are read again. */
+async function proveAgain(
+  authority: Authority,
+  request: FastifyRequest,
+  rule: CallerRule,
+): Promise<Outcome<Caller>> {
+  const { caller } = request;
+  if (caller.kind === "token") {
+    const living = judgeToken(caller.token, authority.now());
+    return living.ok ? accepted(caller) : living;
+  }
+  const peer = peerOf(request.raw);
+  if (peer === undefined) return refused("unauthenticated", wanted(rule));
+  return asHolder(authority, peer, rule, request);
+}
+
+/** A peer as a caller that the rule admits. */
+async function asHolder(
+  authority: Authority,
+  peer: Peer,
+  rule: CallerRule,
+  request: FastifyRequest,
+): Promise<Outcome<Caller>> {
+  const living = await provePeer(authority, peer, rule);
   if (!living.ok) return living;
   const certificate = living.value;
   const kind = authority.profiles.get(certificate.profile)?.role ?? "certificate";
-  const caller = { kind, ...origin, certificate } satisfies Caller;
-  if (admits[kind]) return accepted(caller);
-  // The audit should name whom it was refused to.
+  const caller = { kind, ...originOf(request), certificate } satisfies Caller;
+  if (callerRules[rule][kind]) return accepted(caller);
+  // The audit should name the identity that was refused.
   request.caller = caller;
   return refused("forbidden", forbids(rule));
 }
@@ -203,47 +257,21 @@ function peerOf(request: IncomingMessage): Peer | undefined {
   return peer;
 }
 
-function judgePeer(
+/** The very certificate that was presented, as its row has it now. */
+async function provePeer(
   authority: Authority,
   peer: Peer,
-  stored: StoredCertificate | undefined,
   rule: CallerRule,
-): Outcome<StoredCertificate> {
-  const refuse = (why: string) =>
-    refused("certificate-not-valid", `The client certificate ${peer.serial} was refused: ${why}.`);
+): Promise<Outcome<StoredCertificate>> {
+  const stored = await authority.findPeer(peer.serial, peer.sha256);
   if (stored === undefined || stored.serial !== peer.serial || stored.sha256 !== peer.sha256) {
-    return refuse("it is not one that this authority issued");
+    return refused(
+      "certificate-not-valid",
+      `The client certificate ${peer.serial} was refused: it is not one that this authority issued.`,
+    );
   }
-  const now = authority.now();
-  if (stored.revocation !== undefined) {
-    return stored.revocation.reason === "certificateHold"
-      ? refuse(
-          `it is on hold since ${stored.revocation.at.toISOString()}; an operator can release it`,
-        )
-      : refuse(
-          `it was revoked on ${stored.revocation.at.toISOString()} (${stored.revocation.reason})`,
-        );
-  }
-  if (stored.notBefore > now)
-    return refuse(`it is not valid before ${stored.notBefore.toISOString()}`);
-  if (stored.notAfter <= now && !inGrace(authority, stored, rule, now)) {
-    return refuse(`it expired on ${stored.notAfter.toISOString()}; enrol again with a token`);
-  }
-  if (!stored.extendedKeyUsage.includes(oids.clientAuth)) {
-    return refuse("it is not meant for client authentication (extendedKeyUsage lacks clientAuth)");
-  }
-  return accepted(stored);
-}
-
-function inGrace(
-  authority: Authority,
-  stored: StoredCertificate,
-  rule: CallerRule,
-  now: Date,
-): boolean {
-  if (rule !== "renewal") return false;
-  const grace = authority.profiles.get(stored.profile)?.renew.graceAfterExpirySeconds ?? 0;
-  return now.getTime() < stored.notAfter.getTime() + grace * 1000;
+  const grace = rule === "renewal" ? graceOf(authority.profiles.get(stored.profile)) : 0;
+  return judgeCertificate(stored, authority.now(), grace);
 }
 
 function wanted(rule: CallerRule): string {
