@@ -1,4 +1,4 @@
-import type { Notice } from "../policy/decide.ts";
+import type { Notice } from "../policy/notice.ts";
 import type { Violation } from "../refusal.ts";
 import { parseCertificate } from "../x509/certificate/read.ts";
 import { assembleCertificate } from "../x509/certificate/template.ts";

@@ -8,8 +8,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Accepted, decide, type Notice, redeem } from "../policy/decide.ts";
+import { type Accepted, decide, redeem } from "../policy/decide.ts";
 import type { Grant } from "../policy/grant.ts";
+import type { Notice } from "../policy/notice.ts";
 import type { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import type { NewIssuance, SpentCredential, Store, StoredCertificate } from "../store/store.ts";

@@ -3,6 +3,8 @@
 import ipaddr from "ipaddr.js";
 import type { Violation } from "../refusal.ts";
 import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
+import type { DistinguishedName } from "../x509/name/read.ts";
+import type { Notice } from "./notice.ts";
 
 /** Patterns by kind of name; a kind without a pattern is refused. */
 export interface AltNamePolicy {
@@ -16,6 +18,75 @@ export interface AltNamePolicy {
   readonly email: readonly string[];
   /** Whether `*.name` may be certified where `dns` allows the names below. */
   readonly wildcard: boolean;
+}
+
+/** Every name of a request against the policy and the ceiling of the grant. */
+export function judgeNames(
+  names: readonly GeneralName[],
+  policy: AltNamePolicy,
+  ceiling: readonly GeneralName[] | undefined,
+): Violation[] {
+  return names.flatMap((name, position) =>
+    judgeName(name, policy, ceiling, `subjectAltName[${position}]`),
+  );
+}
+
+/** Names of a kind that no certificate of ours can have, such as directoryName. */
+export function judgeNameKinds(kinds: readonly string[]): Violation[] {
+  return kinds.map((kind) => ({
+    field: "subjectAltName",
+    rule: "subjectAltName.kind",
+    got: kind,
+    want: "dns, ip, uri or email",
+    message: `A name of kind ${kind} cannot be certified here.`,
+  }));
+}
+
+/** A certificate names somebody, in its subject or in a subjectAltName (RFC 5280 4.1.2.6). */
+export function judgeIdentity(
+  subject: DistinguishedName,
+  names: readonly GeneralName[],
+): Violation[] {
+  if (subject.rdns.length > 0 || names.length > 0) return [];
+  return [
+    {
+      field: "subject",
+      rule: "subject.identity",
+      got: "no subject, no names",
+      want: "a subject or a subjectAltName",
+      message:
+        "The certificate would name nobody: it needs a subject or a subjectAltName (RFC 5280 4.1.2.6).",
+    },
+  ];
+}
+
+/** What is told of the names; `commonName` is that of the subject. */
+export function noticesOfNames(
+  names: readonly GeneralName[],
+  commonName: string | undefined,
+  forServers: boolean,
+): Notice[] {
+  const notices: Notice[] = [];
+  if (names.length === 0 && forServers) {
+    notices.push({
+      field: "subjectAltName",
+      rule: "subjectAltName.none",
+      message: `The request has no subjectAltName and none was made of its CN (${commonName ?? "none"}): today's TLS clients will not accept this certificate for a host.`,
+    });
+  }
+  if (uniqueNames(names).length < names.length) {
+    notices.push({
+      field: "subjectAltName",
+      rule: "subjectAltName.twice",
+      message: "A name that stood twice in the request stands once in the certificate.",
+    });
+  }
+  return notices;
+}
+
+/** Each name once, in the order of the request. */
+export function uniqueNames(names: readonly GeneralName[]): readonly GeneralName[] {
+  return [...new Map(names.map((name) => [formatGeneralName(name), name])).values()];
 }
 
 /**

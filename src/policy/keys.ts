@@ -1,5 +1,6 @@
 import type { Violation } from "../refusal.ts";
 import type { PublicKey } from "../x509/key/read-public.ts";
+import type { Notice } from "./notice.ts";
 
 /** Types and sizes of keys that may be certified. */
 export interface KeyPolicy {
@@ -9,6 +10,9 @@ export interface KeyPolicy {
   readonly ed25519: boolean;
   readonly ed448: boolean;
 }
+
+/** Whether a key that another identity has is reported, or refused. */
+export type KeyReuse = "report" | "refuse";
 
 /** What speaks against the type or the size of a key. */
 export function judgeKey(key: PublicKey, policy: KeyPolicy): Violation[] {
@@ -46,4 +50,40 @@ function describeKeys(policy: KeyPolicy): string {
     ...(policy.ed448 ? ["Ed448"] : []),
   ];
   return allowed.join(", ") || "none";
+}
+
+/** What speaks against a key because of who has it; `keyHolders` are other identities with it. */
+export function judgeKeyHolders(
+  key: PublicKey,
+  issuerSpkiSha256: string,
+  keyHolders: readonly string[],
+  keyReuse: KeyReuse,
+): Violation[] {
+  const violations: Violation[] = [];
+  if (key.spkiSha256 === issuerSpkiSha256) {
+    violations.push({
+      field: "publicKey",
+      rule: "keys.issuer",
+      got: "the issuer's own key",
+      want: "a key of the requester's own",
+      message: "The request carries the public key of the issuing authority itself.",
+    });
+  }
+  if (keyHolders.length > 0 && keyReuse === "refuse") {
+    violations.push({
+      field: "publicKey",
+      rule: "keys.reuse",
+      got: `also the key of ${keyHolders.join("; ")}`,
+      want: "a key that no other identity has",
+      message: `This public key is already certified for ${keyHolders.join("; ")}. Make a new key.`,
+    });
+  }
+  return violations;
+}
+
+/** What is told of a key that other identities have too. */
+export function noticesOfKeyHolders(keyHolders: readonly string[], keyReuse: KeyReuse): Notice[] {
+  if (keyHolders.length === 0 || keyReuse !== "report") return [];
+  const message = `This public key is also certified for ${keyHolders.join("; ")}.`;
+  return [{ field: "publicKey", rule: "keys.reuse", message }];
 }

@@ -11,7 +11,9 @@ import { findAttributeType } from "../x509/name/read.ts";
 import { type AltNamePolicy, isPatternWithin } from "./alt-names.ts";
 import type { KeyPolicy } from "./keys.ts";
 import type { SubjectPolicy, SubjectRule } from "./subject.ts";
-import { MOST_BACKDATE_SECONDS } from "./validity.ts";
+
+/** The furthest that notBefore may lie in the past, in seconds. */
+export const MOST_BACKDATE_SECONDS = 300;
 
 export interface SubjectOptions {
   /** In the order of the certificate; long or short names, or dotted OIDs. */

@@ -16,7 +16,7 @@ import {
   readExtendedKeyUsage,
   readKeyUsage,
 } from "../x509/extensions/read.ts";
-import type { Notice } from "./decide.ts";
+import type { Notice } from "./notice.ts";
 import type { Profile } from "./profile.ts";
 
 export interface ExtensionVerdict {

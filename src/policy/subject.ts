@@ -19,7 +19,7 @@ import {
   type NameAttribute,
   nameFromAttributes,
 } from "../x509/name/read.ts";
-import type { Notice } from "./decide.ts";
+import type { Notice } from "./notice.ts";
 
 export type SubjectRule = "match" | "supplied" | "optional";
 

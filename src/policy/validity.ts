@@ -1,7 +1,7 @@
 import type { Violation } from "../refusal.ts";
-import type { Notice } from "./decide.ts";
 import type { Grant } from "./grant.ts";
-import type { Profile } from "./profile.ts";
+import type { Notice } from "./notice.ts";
+import { MOST_BACKDATE_SECONDS, type Profile } from "./profile.ts";
 
 export interface ValidityInput {
   readonly requested: {
@@ -22,9 +22,6 @@ export interface ValidityVerdict {
   readonly violations: readonly Violation[];
   readonly notices: readonly Notice[];
 }
-
-/** The furthest that notBefore may lie in the past, in seconds. */
-export const MOST_BACKDATE_SECONDS = 300;
 
 /**
  * From when to when. A wish beyond the profile's maximum is a violation; the end of the issuer
