@@ -1,15 +1,18 @@
 /** The data folder: the names of its files, what it holds, and how a file is made durable. */
 
+import { randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fsyncSync,
   openSync,
   readdirSync,
+  renameSync,
+  rmSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { configFile } from "../config/load.ts";
 
 /** Names of the files of an authority in its data folder. */
@@ -65,6 +68,19 @@ export function writeNewFile(path: string, text: string | Uint8Array, mode: numb
   } finally {
     closeSync(file);
   }
+}
+
+/** Puts a file in the place of another: a reader finds the old one or the new one, both whole. */
+export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
+  const draft = `${path}.${randomUUID()}.new`;
+  try {
+    writeNewFile(draft, content, mode);
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
 }
 
 function syncFolder(folder: string): void {

@@ -2,6 +2,7 @@ import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "node:tls";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -378,6 +379,33 @@ describe("countersign crl publish", () => {
         "verify -crl_check_all -CAfile root.pem -untrusted issuing.pem -CRLfile all.pem whole-chain.pem",
       ),
     ).toContain("certificate revoked");
+  });
+
+  test("a serial stands on the root's list once, however it is written (RFC 5280 5.1.2.6)", async () => {
+    const same = "--revoke 12ab --revoke 0012ab --revoke 00:12:AB --revoke 0x12Ab";
+    expect(await countersign(`--root ${same} --out once.pem`)).toContain("number 4, 2 revoked");
+    const entry = /Serial Number: 12AB\n +Revocation Date: (.+)/g;
+    const first = openssl("crl -in once.pem -noout -text");
+    expect(first.match(/Serial Number: 0*12AB\n/g)).toHaveLength(1);
+    expect(first.match(/Serial Number:/g)).toHaveLength(2);
+    const [[, since] = []] = [...first.matchAll(entry)];
+    // Later a list in which the second has passed: the date stays that of the first revocation.
+    const second = Math.floor(Date.now() / 1000);
+    while (Math.floor(Date.now() / 1000) === second) await wait(50);
+    expect(await countersign(`--root ${same} --out twice.pem`)).toContain("number 5, 2 revoked");
+    const again = openssl("crl -in twice.pem -noout -text");
+    expect([...again.matchAll(entry)].map(([, date]) => date)).toEqual([since]);
+    expect(again.match(/Serial Number:/g)).toHaveLength(2);
+  });
+
+  test("a serial that is none changes nothing, and all wrong ones are named at once", async () => {
+    const served = join(authority.folder, "root.crl");
+    const before = readFileSync(served);
+    const said = await countersign("--root --revoke 12xy --revoke 0 --revoke 12ac");
+    expect(said).toContain('"12xy" is no serial');
+    expect(said).toContain('"0" is no serial');
+    expect(readFileSync(served).equals(before)).toBe(true);
+    expect(await countersign("--revoke 12ad")).toContain("--root");
   });
 
   test("without --root it writes the issuer's list, beside a running service", async () => {
