@@ -1,6 +1,6 @@
 /**
- * What a "no" is, in every room of the house. Knows no HTTP: each protocol has its own table from
- * these codes to what it says on the wire.
+ * What a "no" is, in every room of the house, and how a person reads it. It names no route and no
+ * status: each protocol has its own table from these codes to what it says on the wire.
  */
 
 /** One rule that was broken: which field, which rule, what the request had and what was wanted. */
@@ -42,6 +42,35 @@ export function refused(
   return { ok: false, refusal: { code, detail, ...more } };
 }
 
+/** What `renderProblem` shows of a failure; every refusal has it, and every failure of the client. */
+export interface ReadableProblem {
+  readonly code: string;
+  readonly detail: string;
+  readonly violations?: readonly Violation[] | undefined;
+  /** By which the operator finds the request in the log, when a service answered. */
+  readonly requestId?: string | undefined;
+  /** What to do next. */
+  readonly cure: string;
+}
+
+/**
+ * A failure as the command line and the client print it. It says what was wrong, lists each
+ * violation on a line of its own, and ends with what to do next.
+ */
+export function renderProblem(problem: ReadableProblem): string {
+  const { code, detail, violations = [], requestId, cure } = problem;
+  return [
+    `${code}: ${detail}${requestId === undefined ? "" : ` (request ${requestId})`}`,
+    ...violations.map((one) => `  ${one.field} (${one.rule}): ${one.message}`),
+    cure,
+  ].join("\n");
+}
+
+/** `renderProblem` for a refusal, with the catalogue's word on what to do next. */
+export function renderRefusal(refusal: Refusal): string {
+  return renderProblem({ ...refusal, cure: catalogue[refusal.code].cure });
+}
+
 interface CatalogueEntry {
   readonly title: string;
   readonly cause: string;
@@ -53,12 +82,12 @@ export const catalogue = {
   "malformed-request": {
     title: "The request cannot be read",
     cause: "The HTTP request, its JSON or one of its parameters is not of the documented form.",
-    cure: "Compare the request with the OpenAPI document; `violations` names each field.",
+    cure: "Correct each field that is named, as the OpenAPI document describes it, and send it again.",
   },
   "malformed-csr": {
     title: "Not a certificate request",
     cause: "The body is not one strictly DER-encoded PKCS#10 request (RFC 2986).",
-    cure: "Send what `openssl req -new` writes, PEM or DER; the detail names the field and offset.",
+    cure: "Send what `openssl req -new` writes, PEM or DER. The detail names the field and its offset.",
   },
   "private-key-posted": {
     title: "A private key was sent",
@@ -68,64 +97,64 @@ export const catalogue = {
   "bad-proof-of-possession": {
     title: "The request's signature does not verify",
     cause: "The request was not signed by the private key that belongs to its public key.",
-    cure: "Make the request again with the key it is for; SHA-1 and MD5 signatures are refused.",
+    cure: "Make the request again with the key that it is for. SHA-1 and MD5 signatures are refused.",
   },
   unauthenticated: {
     title: "No valid credential",
-    cause: "The route needs a token or a client certificate, and none that is valid was presented.",
-    cure: "Present an enrolment token as bearer, or a living certificate of this authority.",
+    cause: "A token or a client certificate is needed, and no valid one was presented.",
+    cure: "Present an enrolment token as bearer, or a valid certificate of this authority.",
   },
   "invalid-token": {
     title: "The token is not valid",
     cause: "The bearer token is malformed, expired, for another audience or of an unknown key.",
-    cure: "Mint a new one with `countersign token` or POST /v1/tokens.",
+    cure: "Ask an operator for a new token; `countersign token` mints one.",
   },
   "certificate-not-valid": {
     title: "The client certificate is not acceptable",
     cause:
-      "The certificate presented is not a living certificate of this authority: unknown, expired, not yet valid, revoked, on hold, or not meant for client authentication.",
-    cure: "Enrol again with a token; a certificate on hold can be released by an operator.",
+      "The certificate is unknown here, expired, not yet valid, revoked, on hold, or not meant for client authentication.",
+    cure: "Enrol again with a token. An operator can release a certificate that is on hold.",
   },
   forbidden: {
     title: "Not allowed",
-    cause: "The credential is right, but it does not entitle to this.",
+    cause: "The credential is valid, but it does not entitle its holder to this.",
     cure: "Ask an operator, or use the credential that the action belongs to.",
   },
   "foreign-origin": {
     title: "Sent by a page of another origin",
     cause:
-      "A browser sent a client certificate along with a request of a page that is not this service's.",
+      "A browser sent a client certificate with a request of a page that this service did not serve.",
     cure: "Use the pages of this service. Programs send neither Origin nor Sec-Fetch-Site and pass.",
   },
   "not-found": {
     title: "Not found",
-    cause: "There is nothing at this address, or no certificate with this serial.",
-    cure: "Look at GET /openapi.json for the routes, GET /v1/certificates for the serials.",
+    cause: "There is nothing at this address, or no certificate has this serial.",
+    cure: "Check the address and the serial. `countersign certs list` shows the serials.",
   },
   "method-not-allowed": {
     title: "Method not allowed",
-    cause: "The address exists, the method does not.",
-    cure: "The Allow header lists the methods.",
+    cause: "The address exists, but it does not take this method.",
+    cure: "Use one of the methods that the Allow header lists.",
   },
   "not-acceptable": {
     title: "No acceptable representation",
     cause: "The Accept header asks for a media type that this route does not produce.",
-    cure: "The detail lists the media types on offer.",
+    cure: "Ask for one of the media types that the detail lists.",
   },
   "token-used": {
     title: "The token has been used",
     cause: "A one-time token was presented again with another public key.",
-    cure: "Mint a new token. With the same key the first certificate is returned again.",
+    cure: "Ask an operator for a new token. With the same key the first certificate is returned again.",
   },
   "idempotency-conflict": {
     title: "Idempotency-Key used for another request",
     cause: "The same Idempotency-Key came earlier with a different request.",
-    cure: "Use a new key for a new request.",
+    cure: "Use a new Idempotency-Key for a new request.",
   },
   conflict: {
     title: "In conflict with what is recorded",
     cause: "What was asked contradicts the state of the certificate or of the store.",
-    cure: "Read the entry first (GET /v1/certificates/{serial}), then decide.",
+    cure: "Read the entry first with `countersign certs show`, then decide.",
   },
   "payload-too-large": {
     title: "The body is too large",
@@ -134,39 +163,39 @@ export const catalogue = {
   },
   "unsupported-media-type": {
     title: "Unsupported media type",
-    cause: "The Content-Type is none that this route reads.",
-    cure: "The detail lists the media types that are read.",
+    cause: "This Content-Type is not read here.",
+    cure: "Send one of the media types that the detail lists.",
   },
   "policy-violation": {
     title: "Refused by policy",
     cause: "The request breaks one or more rules of the authority's policy or profile.",
-    cure: "`violations` lists every rule at once; POST /v1/certificates/check tries without signing.",
+    cure: "Change what each violation names, all of them at once, and send the request again.",
   },
   "rate-limited": {
     title: "Too many requests",
     cause: "The limit for this identity or address is reached.",
-    cure: "Wait as long as Retry-After says.",
+    cure: "Wait as long as Retry-After says, then try again.",
   },
   "invalid-configuration": {
     title: "The configuration is wrong",
     cause:
       "A key of countersign.yaml, an environment variable or a flag is unknown or out of range.",
-    cure: "`violations` names file, line and key of each problem; docs/reference/configuration.md lists the keys.",
+    cure: "Change each key that is named with its file and line. docs/reference/configuration.md lists the keys.",
   },
   "store-unavailable": {
     title: "The store is unavailable",
     cause: "The database cannot be written or reached. Nothing was issued.",
-    cure: "Try again after Retry-After; the operator finds the reason in the log and /readyz.",
+    cure: "Try again after Retry-After. The operator finds the reason in the log.",
   },
   "signer-unavailable": {
     title: "The issuing key is unavailable",
     cause: "The key store does not answer. Nothing was issued.",
-    cure: "Try again after Retry-After; the operator finds the reason in the log and /readyz.",
+    cure: "Try again after Retry-After. The operator finds the reason in the log.",
   },
   "internal-error": {
     title: "Internal error",
     cause: "Something happened that should not. Nothing was issued.",
-    cure: "Report it with the requestId; the operator finds it in the log.",
+    cure: "Report it with its requestId, by which the operator finds it in the log.",
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

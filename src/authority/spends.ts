@@ -74,8 +74,7 @@ export function termsOf(caller: Caller, wanted: string | undefined): Outcome<Gra
               rule: "profile.required",
               got: "nothing",
               want: "the name of a profile",
-              message:
-                'Add ?profile=NAME (or "profile" in JSON); GET /v1/policy lists the profiles.',
+              message: "Name the profile of the certificate in the request's option `profile`.",
             },
           ],
         });
@@ -89,7 +88,7 @@ export function termsOf(caller: Caller, wanted: string | undefined): Outcome<Gra
     case "certificate":
       return refused(
         "forbidden",
-        "A certificate entitles to its own renewal (POST /v1/certificates/renew), not to another certificate. Use an enrolment token.",
+        "A certificate entitles its holder to renew it, not to another certificate. Use an enrolment token.",
       );
     case "internal":
     case "anonymous":

@@ -1,4 +1,4 @@
-import type { Refusal } from "../refusal.ts";
+import { type Refusal, renderRefusal } from "../refusal.ts";
 
 /** Exit codes of every command; documented in docs/reference/cli.md. */
 export const exitCodes = {
@@ -25,18 +25,10 @@ export class CommandFailure extends Error {
   }
 }
 
-/** Prints a refusal as the CLI does everywhere: what, then each violation on a line of its own. */
-export function formatRefusal(refusal: Refusal): string {
-  const lines = (refusal.violations ?? []).map(
-    (one) => `  ${one.field} (${one.rule}): ${one.message}`,
-  );
-  return [`${refusal.code}: ${refusal.detail}`, ...lines].join("\n");
-}
-
 /** A refusal as the end of a command. */
 export function failure(refusal: Refusal): CommandFailure {
   return new CommandFailure(
-    formatRefusal(refusal),
+    renderRefusal(refusal),
     refusal.code === "invalid-configuration" ? exitCodes.configuration : exitCodes.failed,
   );
 }

@@ -1,18 +1,18 @@
 /** What can go wrong for a client: what the authority refused, and what never reached it. */
 
-import { catalogue, type RefusalCode, type Violation } from "../refusal.ts";
+import { catalogue, type RefusalCode, renderProblem, type Violation } from "../refusal.ts";
 
 /** Failures that no authority answered with, each with its cure. */
 export const clientFailures = {
-  unreachable: "The authority did not answer. Check the URL, the network and its /healthz.",
+  unreachable: "Check the URL, the network, and whether the authority's /healthz answers.",
   untrusted:
-    "The server that answered is not the authority that is trusted here. Check the URL, and compare the root's fingerprint with the operator's.",
-  "bad-answer": "The answer is not that of a Countersign authority. Check the URL.",
+    "Check the URL, and compare the root's fingerprint with the one that the operator has.",
+  "bad-answer": "Check the URL: this is not how a Countersign authority answers.",
   "no-credential":
-    "There is no token to enrol with. Give --token, --token-file or --token-env; `countersign token` mints one.",
+    "Give a token with --token, --token-file or --token-env; `countersign token` mints one.",
   "bad-folder":
-    "The folder does not hold a whole identity, or cannot be written. `countersign enroll` makes one.",
-  "bad-input": "An option cannot be used as it is.",
+    "Make the folder writable, or make a whole identity in it with `countersign enroll`.",
+  "bad-input": "Give another value; `countersign help enroll` describes each option.",
 } as const;
 export type ClientFailureCode = keyof typeof clientFailures;
 
@@ -64,11 +64,11 @@ export function describeProblem(error: unknown): string {
   if (!(error instanceof ClientError)) {
     return error instanceof Error ? error.message : String(error);
   }
-  const lines = error.violations.map((one) => `  ${one.field} (${one.rule}): ${one.message}`);
-  return [`${error.code}: ${error.message}`, ...lines, error.cure].join("\n");
+  const { code, message: detail, violations, requestId, cure } = error;
+  return renderProblem({ code, detail, violations, requestId, cure });
 }
 
-/** Whatever stands between here and the authority may say more, and would end the renewals. */
+/** A proxy on the way may say more, which would end the renewals. */
 const LONGEST_RETRY_SECONDS = 86_400;
 
 const PREFIX = "urn:countersign:error:";

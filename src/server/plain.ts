@@ -5,7 +5,7 @@ import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
 
 /**
  * The plain HTTP listener's application: CRL, OCSP and issuer certificates, which relying parties
- * must be able to read without TLS (RFC 5280 8). Nothing else, and nothing that changes anything.
+ * must be able to read without TLS (RFC 5280 8). It names no route of REST, which is not here.
  */
 export async function buildPlainServer(
   parts: RevocationParts,
@@ -20,7 +20,7 @@ export async function buildPlainServer(
     http: { headersTimeout: timeouts.headersSeconds * 1000 },
     forceCloseConnections: "idle",
     frameworkErrors: (error, request, reply) => {
-      sendProblem(request as never, reply as never, refusalOf(error));
+      sendProblem(request as never, reply as never, refusalOf(error), {});
     },
   });
   app.setErrorHandler((error, request, reply) => {
@@ -28,14 +28,19 @@ export async function buildPlainServer(
     if (refusal.code === "internal-error" || refusal.code.endsWith("-unavailable")) {
       request.log.error({ err: error }, "request failed");
     }
-    return sendProblem(request, reply, refusal);
+    return sendProblem(request, reply, refusal, {});
   });
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(request, reply, {
-      code: "not-found",
-      detail:
-        "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
-    }),
+    sendProblem(
+      request,
+      reply,
+      {
+        code: "not-found",
+        detail:
+          "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
+      },
+      {},
+    ),
   );
   revocationRoutes(app, parts);
   const connections = answerOcspFirst(app.server, parts.ocsp);

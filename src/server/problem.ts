@@ -49,7 +49,26 @@ export interface ProblemDocument {
   readonly detail: string;
   readonly instance: string;
   readonly requestId: string;
+  /** What to do next. */
+  readonly cure: string;
   readonly violations?: Refusal["violations"];
+}
+
+type RouteHints = Partial<Readonly<Record<RefusalCode, string>>>;
+
+/** Which route helps next: only here do texts name routes, as only here they exist. */
+const restRouteHints: RouteHints = {
+  "invalid-token": "Operators also mint one with POST /v1/tokens.",
+  "not-found": "GET /openapi.json lists the routes, GET /v1/certificates the serials.",
+  conflict: "GET /v1/certificates/{serial} has the entry, too.",
+  "policy-violation": "POST /v1/certificates/check tries a request without signing.",
+  "store-unavailable": "GET /readyz says which part is not ready.",
+  "signer-unavailable": "GET /readyz says which part is not ready.",
+};
+
+/** What to do next: the catalogue's word, then the route that helps, where the listener has it. */
+export function cureOf(code: RefusalCode, routes: RouteHints = restRouteHints): string {
+  return [catalogue[code].cure, routes[code]].filter((part) => part !== undefined).join(" ");
 }
 
 /** The document for a refusal; `instance` is the path that was asked for, without its query. */
@@ -57,6 +76,7 @@ export function problemDocument(
   refusal: Refusal,
   instance: string,
   requestId: string,
+  routes: RouteHints = restRouteHints,
 ): ProblemDocument {
   return {
     type: `urn:countersign:error:${refusal.code}`,
@@ -65,6 +85,7 @@ export function problemDocument(
     detail: refusal.detail,
     instance,
     requestId,
+    cure: cureOf(refusal.code, routes),
     ...(refusal.violations && { violations: refusal.violations }),
   };
 }
@@ -73,7 +94,12 @@ export function problemDocument(
 const RETRY_UNAVAILABLE_SECONDS = 2;
 
 /** Answers a request with a refusal. Indented, since the reader is often a person with curl. */
-export function sendProblem(request: FastifyRequest, reply: FastifyReply, refusal: Refusal) {
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refusal: Refusal,
+  routes: RouteHints = restRouteHints,
+) {
   const status = statusOf[refusal.code];
   const path = request.url.split("?", 1)[0] ?? "/";
   const retryAfter =
@@ -84,7 +110,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, refusa
     .code(status)
     .type("application/problem+json")
     .serializer((document: ProblemDocument) => `${JSON.stringify(document, null, 2)}\n`)
-    .send(problemDocument(refusal, path, request.id));
+    .send(problemDocument(refusal, path, request.id, routes));
 }
 
 /** Every error of a scope leaves as a problem document, the framework's own included (RFC 9457). */

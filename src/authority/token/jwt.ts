@@ -110,7 +110,7 @@ export function isTokenId(value: unknown): value is string {
   return typeof value === "string" && /^[^\p{C}\p{Z}]{1,200}$/u.test(value);
 }
 
-const mintAnother = "Mint a new one with `countersign token` or POST /v1/tokens.";
+const mintAnother = "Ask for a new one; `countersign token` mints it.";
 
 /** A refusal of a token that says why, and what its holder can do. */
 export function invalid(

@@ -3,6 +3,7 @@ import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { parseReason, reasonNames } from "../../authority/revoke.ts";
+import { describeProblem, readProblem } from "../../client/problem.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import { type FilterTexts, filterEntries } from "../../store/index/filters.ts";
 import { CommandFailure } from "../failure.ts";
@@ -204,7 +205,8 @@ async function call(
   if ((answer.statusCode ?? 500) < 400) return answer;
   let text = "";
   for await (const chunk of answer) text += chunk;
-  throw new CommandFailure(problemText(text, answer.statusCode));
+  const { statusCode: status = 0, headers } = answer;
+  throw new CommandFailure(describeProblem(readProblem({ status, headers, text })));
 }
 
 function credentials(flags: OperatorFlags, config: CompiledConfig) {
@@ -220,24 +222,6 @@ function credentials(flags: OperatorFlags, config: CompiledConfig) {
     throw new CommandFailure(
       `The operator's credential cannot be read: ${(error as Error).message}. Give it with --cert and --key.`,
     );
-  }
-}
-
-function problemText(text: string, status: number | undefined): string {
-  try {
-    const problem = JSON.parse(text) as {
-      detail: string;
-      type: string;
-      requestId: string;
-      violations?: { field: string; rule: string; message: string }[];
-    };
-    const lines = (problem.violations ?? []).map(
-      (one) => `  ${one.field} (${one.rule}): ${one.message}`,
-    );
-    const code = problem.type.split(":").at(-1);
-    return [`${code}: ${problem.detail} (request ${problem.requestId})`, ...lines].join("\n");
-  } catch {
-    return `The service answered ${status} without a problem document.`;
   }
 }
 

@@ -55,6 +55,7 @@ export const problem = Type.Object(
     detail: text("What was wrong with this request, and what to do next."),
     instance: text("The path that was asked for.", "/v1/certificates"),
     requestId: text("Finds the request in log and audit.", "req-1f"),
+    cure: text("What to do next.", "Wait as long as Retry-After says, then try again."),
     violations: Type.Optional(Type.Array(Type.Ref("Violation"))),
   },
   { $id: "Problem", title: "Problem", description: "RFC 9457 problem document." },
