@@ -121,6 +121,8 @@ async function prepareRequests(count: number): Promise<Prepared[]> {
   const root = parseCertificateChain(readFileSync(config.rootCertificate, "utf8"));
   if (!root.ok || !root.value[0]) throw new Error("no root");
   const key = await openTokenKey(config, root.value[0].sha256);
+  const peer = config.profiles.get("peer");
+  if (!peer) throw new Error("no profile peer");
   const prepared: Prepared[] = [];
   for (let i = 0; i < count + 300; i++) {
     const minted = await key.mint(
@@ -130,6 +132,7 @@ async function prepareRequests(count: number): Promise<Prepared[]> {
         names: [{ kind: "dns", value: `service-${i}.example.test` }],
         ttlSeconds: 3600,
       },
+      peer,
       new Date(),
     );
     if (!minted.ok) throw new Error(minted.refusal.detail);

@@ -22,10 +22,11 @@ import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
 import { revoke } from "./revoke.ts";
 import { idempotencySpend, termsOf, tokenSpend } from "./spends.ts";
 import type { EnrolmentToken, MintedToken, TokenRequest } from "./token/own.ts";
+import { subjectClaim } from "./token/subject-claim.ts";
 
 /** Mints own tokens and verifies own and trusted foreign ones. */
 export interface TokenDesk {
-  mint(request: TokenRequest, now: Date): Promise<Outcome<MintedToken>>;
+  mint(request: TokenRequest, profile: Profile, now: Date): Promise<Outcome<MintedToken>>;
   verify(jwt: string, now: Date): Promise<Outcome<EnrolmentToken>>;
 }
 
@@ -268,7 +269,9 @@ export class Authority {
   async mintToken(request: TokenRequest, caller: Caller): Promise<Outcome<MintedToken>> {
     const now = this.now();
     const profile = this.#profile(request.profile);
-    const minted = profile.ok ? await this.#parts.tokens.mint(request, now) : profile;
+    const minted = profile.ok
+      ? await this.#parts.tokens.mint(request, profile.value, now)
+      : profile;
     if (!minted.ok) return this.#refuse("token", caller, now, minted.refusal);
     await this.record(caller, {
       action: "token",
@@ -278,6 +281,7 @@ export class Authority {
         profile: request.profile,
         commonName: request.commonName ?? null,
         uses: request.uses ?? 1,
+        ...(request.subject?.length && { subject: subjectClaim(request.subject) }),
       },
     });
     return minted;

@@ -62,6 +62,7 @@ export function termsOf(caller: Caller, wanted: string | undefined): Outcome<Gra
         profile: token.profile,
         commonName: token.commonName,
         names: token.names,
+        fixedAttributes: token.subject,
         ...(token.csrSha256 !== undefined && { csrSha256: token.csrSha256 }),
       });
     }

@@ -4,6 +4,7 @@ import { type CompiledConfig, compileConfig } from "../config/compile.ts";
 import { parseDuration } from "../config/duration.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
+import { type DistinguishedName, parseSubjectText } from "../x509/name/read.ts";
 import { failure } from "./failure.ts";
 
 /** The flags of every command that works on a data folder. */
@@ -54,6 +55,13 @@ export function collectName(text: string, before: readonly GeneralName[] = []): 
   const name = parseGeneralNameText(text);
   if (!name.ok) throw new InvalidArgumentError(name.refusal.detail);
   return [...before, name.value];
+}
+
+/** Reads a subject, or attributes of one: `/C=IN/O=Example` or `OU=team-a`. */
+export function subjectFlag(text: string): DistinguishedName {
+  const subject = parseSubjectText(text);
+  if (!subject.ok) throw new InvalidArgumentError(subject.refusal.detail);
+  return subject.value;
 }
 
 /** Reads a whole number that is at least one. */

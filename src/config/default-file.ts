@@ -68,6 +68,7 @@ policy:
     ${rule("organizationName")}
     organizationalUnitName: optional
     commonName: supplied
+    # A name as well: only addresses that subjectAltName.email below allows.
     emailAddress: optional
   # Names that may be certified; a kind without a pattern is refused.
   subjectAltName:

@@ -5,6 +5,7 @@ import type { Violation } from "../refusal.ts";
 import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
 import { attributesOf, type DistinguishedName } from "../x509/name/read.ts";
 import { judgeName } from "./alt-names.ts";
+import { ceilingWith } from "./credential.ts";
 import type { Grant } from "./grant.ts";
 import type { Profile } from "./profile.ts";
 
@@ -48,22 +49,8 @@ function judgeHost(commonName: string, grant: Grant, profile: Profile): Violatio
     const message = `The common name ${commonName} reads as a host but is no valid one: some clients would take it as a pattern.`;
     return [{ field, rule, got: commonName, want, message }];
   }
-  return judgeName(host, profile.altNames, ceilingForHost(commonName, host, grant), field);
-}
-
-/** A CN that the credential itself prescribes, or that is held already, is within its ceiling. */
-function ceilingForHost(
-  commonName: string,
-  host: GeneralName,
-  { names, commonName: prescribed, subject }: Grant,
-): readonly GeneralName[] | undefined {
-  if (names === undefined) return undefined;
-  const held =
-    subject !== undefined &&
-    attributesOf(subject).some(
-      ({ type, value }) => type === oids.commonName && value === commonName,
-    );
-  return held || prescribed === commonName ? [...names, host] : names;
+  const ceiling = ceilingWith(host, oids.commonName, commonName, grant);
+  return judgeName(host, profile.altNames, ceiling, field);
 }
 
 function hostOf(commonName: string): GeneralName | undefined {

@@ -1,9 +1,10 @@
 /** What a credential entitles to, and what a renewal must keep of the certificate held. */
 
+import { oids } from "../der/oid.ts";
 import type { Violation } from "../refusal.ts";
 import type { VerifiedRequest } from "../x509/csr/read.ts";
 import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
-import { type DistinguishedName, formatName, sameName } from "../x509/name/read.ts";
+import { attributesOf, type DistinguishedName, formatName, sameName } from "../x509/name/read.ts";
 import type { Grant } from "./grant.ts";
 import type { Profile } from "./profile.ts";
 
@@ -88,4 +89,18 @@ export function judgeFixedSubject(grant: Grant, subject: DistinguishedName): Vio
       message: `Today's policy would make the subject ${want} of ${got}. A renewal keeps its subject: enrol again with a token.`,
     },
   ];
+}
+
+/** A value that the credential itself prescribes, or that is held already, is within its ceiling. */
+export function ceilingWith(
+  name: GeneralName,
+  attribute: string,
+  text: string,
+  { names, commonName, fixedAttributes = [], subject }: Grant,
+): readonly GeneralName[] | undefined {
+  if (names === undefined) return undefined;
+  const own = [...fixedAttributes, ...(subject === undefined ? [] : attributesOf(subject))];
+  const held = own.some(({ type, value }) => type === attribute && value === text);
+  const prescribed = attribute === oids.commonName && commonName === text;
+  return held || prescribed ? [...names, name] : names;
 }

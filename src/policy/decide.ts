@@ -17,6 +17,8 @@ import {
 } from "./alt-names.ts";
 import { judgeCommonName } from "./common-name.ts";
 import { judgeCredential, judgeFixedSubject } from "./credential.ts";
+import { judgeEmailAddresses } from "./email-address.ts";
+import { judgeFixedAttributes, withFixedAttributes } from "./fixed-attributes.ts";
 import type { Grant } from "./grant.ts";
 import { judgeKey, judgeKeyHolders, noticesOfKeyHolders } from "./keys.ts";
 import type { Notice } from "./notice.ts";
@@ -94,7 +96,8 @@ export function redeem(verdict: Accepted): CertificatePlan {
 /** Decides on a request. Every broken rule is listed, not the first. */
 export function decide(input: DecisionInput): Accepted | Refused {
   const { request, grant, profile, issuer, keyHolders = [] } = input;
-  const subject = judgeSubject(profile.subject, grant.subject ?? request.subject, issuer.subject);
+  const requested = withFixedAttributes(grant.subject ?? request.subject, grant);
+  const subject = judgeSubject(profile.subject, requested, issuer.subject);
   const names = grant.fixedNames ? (grant.names ?? []) : request.subjectAltNames;
   const extensions = judgeExtensions(request, profile);
   const validity = decideValidity({ ...input, requested: input.validity });
@@ -105,6 +108,8 @@ export function decide(input: DecisionInput): Accepted | Refused {
     ...judgeFixedSubject(grant, subject.subject),
     ...judgeNames(names, profile.altNames, grant.names),
     ...judgeCommonName(subject.subject, grant, profile),
+    ...judgeEmailAddresses(subject.subject, grant, profile),
+    ...judgeFixedAttributes(subject.subject, grant),
     ...judgeKey(request.publicKey, profile.keys),
     ...input.weaknesses,
     ...judgeKeyHolders(request.publicKey, issuer.spkiSha256, keyHolders, profile.keyReuse),

@@ -1,5 +1,5 @@
 import type { GeneralName } from "../x509/name/general-name.ts";
-import type { DistinguishedName } from "../x509/name/read.ts";
+import type { DistinguishedName, NameAttribute } from "../x509/name/read.ts";
 
 /** What a credential entitles to: the ceiling of a request, made by whoever proved the credential. */
 export interface Grant {
@@ -11,6 +11,8 @@ export interface Grant {
   readonly commonName: string | undefined;
   /** The names that may stand in the SAN; undefined: as the policy says. */
   readonly names: readonly GeneralName[] | undefined;
+  /** Attributes that the subject must have exactly so; what the request leaves out is filled in. */
+  readonly fixedAttributes?: readonly NameAttribute[];
   /** A fixed identity (renewal): the subject of the CSR must be empty or the same. */
   readonly subject?: DistinguishedName;
   /** With a fixed identity the SANs of the CSR must be none or exactly `names`. */

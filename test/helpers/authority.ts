@@ -58,6 +58,7 @@ export interface TestAuthority {
     profile?: string;
     cn?: string;
     sans?: string[];
+    subject?: string;
     ttl?: number;
     uses?: number;
   }): Promise<string>;

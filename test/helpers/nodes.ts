@@ -45,13 +45,16 @@ export async function prepareNodes(database: string): Promise<Nodes> {
   const root = readFileSync(join(first, "root.crt"), "utf8");
   const chain = parseCertificateChain(root);
   if (!chain.ok || !chain.value[0]) throw new Error("no root");
-  const key = await openTokenKey(compiledConfig(first), chain.value[0].sha256);
+  const config = compiledConfig(first);
+  const key = await openTokenKey(config, chain.value[0].sha256);
   const started: Node[] = [];
   return {
     root,
     async mint({ cn = "web", uses, profile = "client" } = {}) {
       const terms = { profile, commonName: cn, names: [], ...(uses !== undefined && { uses }) };
-      const minted = await key.mint(terms, new Date());
+      const compiled = config.profiles.get(profile);
+      if (!compiled) throw new Error(`no profile ${profile}`);
+      const minted = await key.mint(terms, compiled, new Date());
       if (!minted.ok) throw new Error(minted.refusal.detail);
       return minted.value.token;
     },

@@ -33,7 +33,7 @@ export function openTokenDesk(
     return refusal;
   };
   return {
-    mint: (request, now) => own.mint(request, now),
+    mint: (request, profile, now) => own.mint(request, profile, now),
     verify: async (jwt, now) => {
       const parsed = parseJwt(jwt);
       if (!parsed.ok) return parsed;

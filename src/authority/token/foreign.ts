@@ -114,6 +114,7 @@ function readForeignClaims(parsed: ParsedJwt, trusted: ForeignIssuer): Outcome<E
     id: id.value,
     commonName,
     names,
+    subject: [],
     profile: trusted.profile,
     uses: trusted.oneTime ? 1 : MANY_USES,
     expiresAt: new Date(Number(payload["exp"]) * 1000),

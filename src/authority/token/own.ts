@@ -3,12 +3,15 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { calculateJwkThumbprint, exportJWK, SignJWT } from "jose";
 import { decodeBase64Url } from "../../der/pem.ts";
+import { judgeFixing } from "../../policy/fixed-attributes.ts";
+import type { Profile } from "../../policy/profile.ts";
 import { accepted, type Outcome, refused, type Violation } from "../../refusal.ts";
 import {
   formatGeneralName,
   type GeneralName,
   parseGeneralNameText,
 } from "../../x509/name/general-name.ts";
+import type { NameAttribute } from "../../x509/name/read.ts";
 import { timeOrderedId } from "../time-ordered-id.ts";
 import {
   findClaimFault,
@@ -18,6 +21,7 @@ import {
   isTokenId,
   type ParsedJwt,
 } from "./jwt.ts";
+import { readSubjectClaim, subjectClaim } from "./subject-claim.ts";
 
 /** What a token entitles to, after its signature and its times were checked. */
 export interface EnrolmentToken {
@@ -27,6 +31,8 @@ export interface EnrolmentToken {
   readonly commonName: string | undefined;
   /** The ceiling of what may stand in the subjectAltName. */
   readonly names: readonly GeneralName[];
+  /** Attributes of the subject, save the CN, that the certificate must have exactly so. */
+  readonly subject: readonly NameAttribute[];
   readonly profile: string;
   /** With how many different keys it may be used; a billion when it is not one-time. */
   readonly uses: number;
@@ -42,6 +48,8 @@ export interface TokenRequest {
   readonly profile: string;
   readonly commonName: string | undefined;
   readonly names: readonly GeneralName[];
+  /** Attributes of the subject, save the CN, that it fixes. */
+  readonly subject?: readonly NameAttribute[];
   /** Lifetime in seconds, at most `maxTtlSeconds` of the settings. */
   readonly ttlSeconds?: number;
   readonly uses?: number;
@@ -94,13 +102,17 @@ export class TokenKey {
     return new TokenKey(settings, privateKey, kid);
   }
 
-  /** Mints a token. Refuses a lifetime or a number of uses that the settings do not allow. */
-  async mint(request: TokenRequest, now: Date): Promise<Outcome<MintedToken>> {
+  /**
+   * Mints a token for a profile. Refuses a lifetime or a number of uses that the settings do not
+   * allow, and a subject that the profile's certificates cannot have.
+   */
+  async mint(request: TokenRequest, profile: Profile, now: Date): Promise<Outcome<MintedToken>> {
     const ttl = request.ttlSeconds ?? this.#settings.defaultTtlSeconds;
     const uses = request.uses ?? 1;
     const violations = [
       ...outOfRange("ttl", ttl, this.#settings.maxTtlSeconds, "seconds"),
       ...outOfRange("uses", uses, HIGHEST_USES, "uses"),
+      ...judgeFixing(request.subject ?? [], profile),
     ];
     if (violations.length > 0) {
       return refused("policy-violation", "No token was minted: its terms are not allowed.", {
@@ -111,8 +123,9 @@ export class TokenKey {
     const id = timeOrderedId();
     const issuedAt = Math.floor(now.getTime() / 1000);
     const claims = {
-      profile: request.profile,
+      profile: profile.name,
       sans: request.names.map(formatGeneralName),
+      ...(request.subject?.length && { subject: subjectClaim(request.subject) }),
       uses,
       sha: this.#settings.rootSha256,
       ...(request.csrSha256 === undefined
@@ -165,12 +178,15 @@ function readClaims(payload: Readonly<Record<string, unknown>>): Outcome<Enrolme
   }
   const names = readNames(sans);
   if (!names.ok) return names;
+  const subject = readSubjectClaim(payload["subject"]);
+  if (subject === undefined) return invalid("its `subject` holds something that is no attribute");
   const binding = readBinding(cnf);
   if (!binding.ok) return binding;
   return accepted({
     id: jti,
     commonName: sub,
     names: names.value,
+    subject,
     profile,
     uses,
     expiresAt: new Date(exp * 1000),

@@ -1,6 +1,7 @@
 /** What becomes of a CA's settings: policy, names and profiles, and the sentences that tell of it. */
 
 import { basename } from "node:path";
+import { oids } from "../../der/oid.ts";
 import type { ConfigEntry, OpensslConfig } from "../../openssl/config-file.ts";
 import {
   type ExtensionSection,
@@ -11,6 +12,7 @@ import { extendedKeyUsageName, findExtendedKeyUsage } from "../../x509/extension
 import {
   formatGeneralName,
   type GeneralName,
+  generalName,
   parseGeneralNameText,
 } from "../../x509/name/general-name.ts";
 import { attributesOf, findAttributeType } from "../../x509/name/read.ts";
@@ -154,6 +156,9 @@ export function planNames(
       const host =
         type === "2.5.4.3" && /[.:]/.test(value) ? parseGeneralNameText(value) : undefined;
       if (host?.ok) add(host.value);
+      // An emailAddress of a subject is a name: what has one today can be renewed.
+      const email = type === oids.emailAddress ? generalName("email", value) : undefined;
+      if (email?.ok) add(email.value);
     }
   }
   for (const { config } of folder.extensionFiles) {

@@ -5,6 +5,7 @@ import { openTokenKey } from "../../config/open-authority.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";
 import { requestBytes } from "../../x509/csr/read.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
+import { attributesOf, type DistinguishedName } from "../../x509/name/read.ts";
 import { CommandFailure, failure } from "../failure.ts";
 import {
   collectName,
@@ -12,6 +13,7 @@ import {
   type DataFlags,
   durationFlag,
   readCompiledConfig,
+  subjectFlag,
   withData,
 } from "../options.ts";
 
@@ -19,6 +21,7 @@ interface TokenFlags extends DataFlags {
   readonly profile: string;
   readonly cn?: string;
   readonly san?: readonly GeneralName[];
+  readonly subject?: DistinguishedName;
   readonly ttl?: number;
   readonly uses?: number;
   readonly csr?: string;
@@ -36,6 +39,11 @@ export function registerToken(program: Command): void {
       "a name it may carry: dns:…, ip:…, uri:…, email:… (repeatable)",
       collectName,
     )
+    .option(
+      "--subject <attributes>",
+      "attributes that its subject will have exactly so, e.g. OU=team-a",
+      subjectFlag,
+    )
     .option("--ttl <duration>", "life of the token, e.g. 10m", durationFlag)
     .option("--uses <number>", "with how many keys it may be used", countFlag)
     .option("--csr <file>", "bind it to this one certificate request")
@@ -45,7 +53,8 @@ export function registerToken(program: Command): void {
 
 async function mintToken(flags: TokenFlags): Promise<void> {
   const config = readCompiledConfig(flags);
-  if (!config.profiles.has(flags.profile)) {
+  const profile = config.profiles.get(flags.profile);
+  if (profile === undefined) {
     throw new CommandFailure(
       `There is no profile ${flags.profile}; there are: ${[...config.profiles.keys()].join(", ")}.`,
     );
@@ -60,10 +69,12 @@ async function mintToken(flags: TokenFlags): Promise<void> {
       profile: flags.profile,
       commonName: flags.cn,
       names: flags.san ?? [],
+      ...(flags.subject && { subject: attributesOf(flags.subject) }),
       ...(flags.ttl !== undefined && { ttlSeconds: flags.ttl }),
       ...(flags.uses !== undefined && { uses: flags.uses }),
       ...(flags.csr !== undefined && { csrSha256: hashOfRequest(flags.csr) }),
     },
+    profile,
     new Date(),
   );
   if (!minted.ok) throw failure(minted.refusal);

@@ -11,7 +11,7 @@ const subjectRule = word(["match", "supplied", "optional"], {
 
 const subjectSchema = {
   description:
-    "Which attributes a subject may have, in openssl's words. The order here is the order in the certificate; an attribute that is not named is not copied. `anything` is openssl's policy_anything.",
+    "Which attributes a subject may have, in openssl's words. The order here is the order in the certificate; an attribute that is not named is not copied. An emailAddress is a name as well, and must be among `subjectAltName.email`. `anything` is openssl's policy_anything.",
   examples: [{ countryName: "match", commonName: "supplied" }, "anything"] as const,
   expected: "attributes with match, supplied or optional, or the word anything",
 };

@@ -235,6 +235,14 @@ export const tokenBody = Type.Object(
         maxItems: 100,
       }),
     ),
+    subject: Type.Optional(
+      Type.String({
+        maxLength: 2000,
+        description:
+          "Attributes that the certificate's subject will have exactly so, the CN apart. A request must match them, or leave them out.",
+        examples: ["OU=team-a"],
+      }),
+    ),
     ttl: Type.Optional(
       Type.Union([Type.String(), Type.Integer({ minimum: 1 })], {
         description: "Lifetime: `10m`, `1h`, or seconds.",

@@ -4,6 +4,7 @@ import type { Authority } from "../../authority/authority.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Violation } from "../../refusal.ts";
 import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-name.ts";
+import { attributesOf, parseSubjectText } from "../../x509/name/read.ts";
 import { Problem } from "../problem.ts";
 import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { jsonContent } from "./content.ts";
@@ -34,6 +35,10 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
       const body = request.body as Static<typeof tokenBody>;
       const violations: Violation[] = [];
       const names = readNames(body.sans ?? [], violations);
+      const subject = body.subject === undefined ? undefined : parseSubjectText(body.subject);
+      if (subject?.ok === false) {
+        violations.push(unreadable("subject", body.subject ?? "", "a subject such as OU=team-a"));
+      }
       const ttl = body.ttl === undefined ? undefined : parseDuration(String(body.ttl));
       if (ttl?.ok === false) {
         violations.push(unreadable("ttl", String(body.ttl), "a duration such as 10m, or seconds"));
@@ -44,6 +49,7 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
           profile: body.profile,
           commonName: body.cn,
           names,
+          ...(subject?.ok && { subject: attributesOf(subject.value) }),
           ...(ttl?.ok && { ttlSeconds: ttl.value }),
           ...(body.uses !== undefined && { uses: body.uses }),
           ...(body.csrSha256 !== undefined && { csrSha256: body.csrSha256 }),

@@ -14,9 +14,11 @@ export { findAttributeType } from "./attribute-types.ts";
 export { formatName, formatNameOneline } from "./format.ts";
 export {
   type DistinguishedName,
+  makeAttribute,
   makeName,
   type NameAttribute,
   nameFromAttributes,
+  nameFromRdns,
 } from "./make.ts";
 export { parseSubjectText } from "./subject-text.ts";
 
