@@ -33,7 +33,7 @@ export interface Certificate {
   readonly spki: Uint8Array;
   /** Hex SHA-256 of `spki`. */
   readonly spkiSha256: string;
-  /** A `SignatureAlgorithm`, or the dotted OID of any other. */
+  /** A `SignatureAlgorithm`, one with another salt (`rsassaPss-SHA256:222`), or a dotted OID. */
   readonly signatureAlgorithm: string;
   /** TBSCertificate with its header: the bytes that are signed. */
   readonly tbs: Uint8Array;
@@ -91,7 +91,7 @@ class ParsedCertificate implements Certificate {
   #sha256: string | undefined;
   #spkiSha256: string | undefined;
 
-  constructor(fields: CertificateFields) {
+  constructor(fields: CertificateFields, reading: ReadingOptions) {
     this.der = fields.der;
     this.serial = formatSerial(fields.serialOctets);
     this.issuer = fields.issuer;
@@ -112,7 +112,9 @@ class ParsedCertificate implements Certificate {
     this.subjectAltNames = altNames?.names ?? [];
     this.unsupportedNames = altNames?.unsupported ?? [];
     this.basicConstraints = read(oids.basicConstraints, values.readBasicConstraints);
-    this.keyUsage = read(oids.keyUsage, values.readKeyUsage);
+    this.keyUsage = read(oids.keyUsage, (value) =>
+      values.readKeyUsage(value, reading.trailingZeroBits),
+    );
     this.extendedKeyUsage = read(oids.extendedKeyUsage, values.readExtendedKeyUsage);
     this.subjectKeyIdentifier = read(oids.subjectKeyIdentifier, values.readSubjectKeyIdentifier);
     this.authorityKeyIdentifier = read(
@@ -142,18 +144,27 @@ class ParsedCertificate implements Certificate {
   }
 }
 
+/** How certificates of other authorities may be read more freely than our own. */
+export interface ReadingOptions {
+  /** Takes a keyUsage with trailing zero bits, as OpenSSL does; X.690 11.2.2 forbids them. */
+  readonly trailingZeroBits?: boolean;
+}
+
 /**
  * Reads one DER certificate. Refused (`malformed-request`, with field and offset) are: anything that
  * is not DER, trailing bytes, extensions that stand twice or below version 3, values of known
  * extensions that do not decode, and two signature algorithms that differ (RFC 5280 4.1.1.2).
  * The certificate keeps views into `der`.
  */
-export function parseCertificate(der: Uint8Array): Outcome<Certificate> {
+export function parseCertificate(
+  der: Uint8Array,
+  reading: ReadingOptions = {},
+): Outcome<Certificate> {
   try {
     const fields = readCertificate(der);
     const fault = findFault(fields);
     if (fault !== undefined) return refused("malformed-request", `not a certificate: ${fault}`);
-    return accepted(new ParsedCertificate(fields));
+    return accepted(new ParsedCertificate(fields, reading));
   } catch (error) {
     if (!(error instanceof DerError)) throw error;
     return refused("malformed-request", `not a certificate: ${error.message}`);
@@ -176,14 +187,17 @@ function findFault(fields: CertificateFields): string | undefined {
  * Reads every certificate of a PEM text, in its order. Refused (`malformed-request`) when there is
  * none, when one does not parse, or when something else, such as a key, stands between them.
  */
-export function parseCertificateChain(pem: string): Outcome<Certificate[]> {
+export function parseCertificateChain(
+  pem: string,
+  reading: ReadingOptions = {},
+): Outcome<Certificate[]> {
   const certificates: Certificate[] = [];
   try {
     for (const { label, der, offset } of decodePem(pem)) {
       if (label !== "CERTIFICATE") {
         return refused("malformed-request", `a ${label} stands at offset ${offset} of the chain`);
       }
-      const parsed = parseCertificate(der);
+      const parsed = parseCertificate(der, reading);
       if (!parsed.ok) return parsed;
       certificates.push(parsed.value);
     }

@@ -9,11 +9,12 @@ import {
   readSerialOctets,
 } from "../certificate/read-fields.ts";
 import { extensionName, extensionOids } from "../extensions/encode.ts";
+import { readAuthorityKeyIdentifier, readDistributionPoints } from "../extensions/read.ts";
 import {
-  readAuthorityKeyIdentifier,
-  readDistributionPointName,
-  readDistributionPoints,
-} from "../extensions/read.ts";
+  type PointName,
+  readPointName,
+  readReasonFlags,
+} from "../extensions/read-distribution-points.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
 import { verifySignature } from "../key/verify.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
@@ -26,6 +27,17 @@ import {
   type RevokedEntry,
 } from "./encode.ts";
 
+/** What a CRL covers, as read (RFC 5280 5.2.5). */
+export interface CrlScope extends IssuingDistributionPoint {
+  /** Undefined when the list names no distribution point. */
+  readonly point: PointName | undefined;
+  readonly onlyContainsAttributeCerts?: boolean;
+  /** A bit for each reason (`readReasonFlags`). */
+  readonly onlySomeReasons?: number;
+  /** Whether it may hold certificates of other issuers. */
+  readonly indirectCrl?: boolean;
+}
+
 export interface RevocationList {
   readonly der: Uint8Array;
   readonly issuer: DistinguishedName;
@@ -35,7 +47,7 @@ export interface RevocationList {
   readonly nextUpdate: Date | undefined;
   readonly crlNumber: bigint | undefined;
   readonly authorityKeyIdentifier: Uint8Array | undefined;
-  readonly issuingDistributionPoint: IssuingDistributionPoint | undefined;
+  readonly issuingDistributionPoint: CrlScope | undefined;
   /** The number of the complete CRL that a delta CRL builds on. */
   readonly baseCrlNumber: bigint | undefined;
   readonly freshestCrl: readonly string[];
@@ -46,8 +58,9 @@ export interface RevocationList {
 }
 
 /**
- * Reads one DER list. Refused (`malformed-request`, with field and offset) are: anything that is not
- * DER, extensions that stand twice, unknown critical ones, an empty list of entries.
+ * Reads one DER list, version 1 or 2. Refused (`malformed-request`, with field and offset) are:
+ * anything that is not DER, extensions that stand twice, unknown critical ones, extensions in
+ * version 1. An empty `revokedCertificates` is read as one that is absent.
  */
 export function parseCrl(der: Uint8Array): Outcome<RevocationList> {
   try {
@@ -74,17 +87,21 @@ function readCrl(der: Uint8Array): RevocationList {
   list.end();
 
   const fields = new DerReader(tbs, "tbsCertList").enter(0x30, "tbsCertList");
-  const version = fields.content(0x02, "version");
-  if (version.length !== 1 || version[0] !== 1) fields.fail("expected version 2", "version");
+  const isVersion2 = fields.peek() === 0x02;
+  if (isVersion2) {
+    const version = fields.content(0x02, "version");
+    if (version.length !== 1 || version[0] !== 1) fields.fail("expected version 2", "version");
+  }
   if (Buffer.compare(fields.element(0x30, "signature"), algorithm) !== 0) {
     fields.fail("the algorithms inside and outside of what is signed differ", "signature");
   }
   const issuer = readName(fields, "issuer");
   const thisUpdate = readTime(fields, "thisUpdate").at;
   const nextUpdate = isTime(fields) ? readTime(fields, "nextUpdate").at : undefined;
-  const entries = fields.peek() === 0x30 ? readEntries(fields) : [];
+  const entries = fields.peek() === 0x30 ? readEntries(fields, isVersion2) : [];
   const extensions = new Map<string, CertificateExtension>();
   if (fields.peek() === 0xa0) {
+    if (!isVersion2) fields.fail("extensions belong to version 2", "crlExtensions");
     const wrapper = fields.enter(0xa0, "crlExtensions");
     readKnownExtensions(wrapper, extensions, listExtensions);
     wrapper.end();
@@ -131,10 +148,10 @@ function isTime(fields: DerReader): boolean {
   return tag === 0x17 || tag === 0x18;
 }
 
-function readEntries(fields: DerReader): RevokedEntry[] {
+function readEntries(fields: DerReader, isVersion2: boolean): RevokedEntry[] {
   const list = fields.enter(0x30, "revokedCertificates");
   const entries: RevokedEntry[] = [];
-  do {
+  while (!list.done) {
     const entry = list.enter(0x30, "revokedCertificate");
     const serial = formatSerial(readSerialOctets(entry, "userCertificate"));
     const at = readTime(entry, "revocationDate").at;
@@ -142,12 +159,13 @@ function readEntries(fields: DerReader): RevokedEntry[] {
       entries.push({ serial, at });
       continue;
     }
+    if (!isVersion2) entry.fail("extensions belong to version 2");
     const extensions = new Map<string, CertificateExtension>();
     readKnownExtensions(entry, extensions, entryExtensions);
     entry.end();
     const reason = extensions.get(extensionOids.crlReason);
     entries.push(reason ? { serial, at, reason: readReason(reason.value) } : { serial, at });
-  } while (!list.done);
+  }
   return entries;
 }
 
@@ -183,19 +201,25 @@ function readNumber(value: Uint8Array, field: string): bigint {
   return BigInt(`0x${Buffer.from(octets).toString("hex")}`);
 }
 
-function readScope(value: Uint8Array): IssuingDistributionPoint {
+function readScope(value: Uint8Array): CrlScope {
   const outer = new DerReader(value, "issuingDistributionPoint");
   const fields = outer.enter(0x30, "issuingDistributionPoint");
   outer.end();
-  const urls = fields.peek() === 0xa0 ? readDistributionPointName(fields) : [];
+  const point = fields.peek() === 0xa0 ? readPointName(fields) : undefined;
   const userCerts = readFlag(fields, 0x81, "onlyContainsUserCerts");
   const caCerts = readFlag(fields, 0x82, "onlyContainsCACerts");
-  // Only some reasons, indirect lists, attribute certificates: scopes that nobody here writes.
+  const reasons = fields.peek() === 0x83 ? readReasonFlags(fields, 0x83) : undefined;
+  const indirect = readFlag(fields, 0x84, "indirectCRL");
+  const attributeCerts = readFlag(fields, 0x85, "onlyContainsAttributeCerts");
   fields.end();
   return {
-    urls,
+    urls: point !== undefined && "urls" in point ? point.urls : [],
+    point,
     ...(userCerts && { onlyContainsUserCerts: true }),
     ...(caCerts && { onlyContainsCaCerts: true }),
+    ...(reasons !== undefined && { onlySomeReasons: reasons }),
+    ...(indirect && { indirectCrl: true }),
+    ...(attributeCerts && { onlyContainsAttributeCerts: true }),
   };
 }
 

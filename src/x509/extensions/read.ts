@@ -38,9 +38,9 @@ export function readBasicConstraints(value: Uint8Array): BasicConstraints {
   return { ca, pathLength };
 }
 
-/** RFC 5280 4.2.1.3: at least one bit, no trailing zero bits. */
-export function readKeyUsage(value: Uint8Array): KeyUsage[] {
-  return readNamedBits(value, "keyUsage", keyUsages);
+/** RFC 5280 4.2.1.3: at least one bit, and no trailing zero bits unless they are allowed. */
+export function readKeyUsage(value: Uint8Array, trailingZeroBits = false): KeyUsage[] {
+  return readNamedBits(value, "keyUsage", keyUsages, trailingZeroBits);
 }
 
 export function readNsCertType(value: Uint8Array): string[] {
@@ -100,7 +100,7 @@ export function readDistributionPoints(value: Uint8Array): string[] {
 }
 
 /** The URIs of a DistributionPointName behind its [0]. */
-export function readDistributionPointName(point: DerReader): string[] {
+function readDistributionPointName(point: DerReader): string[] {
   const choice = point.enter(0xa0, "distributionPoint");
   if (choice.peek() === 0xa1) {
     choice.content(0xa1, "nameRelativeToCRLIssuer");
@@ -195,20 +195,32 @@ function readNamedBits<Name extends string>(
   value: Uint8Array,
   field: string,
   names: readonly Name[],
+  trailingZeroBits = false,
 ): Name[] {
   const outer = new DerReader(value, field);
   const content = outer.content(TAG.bitString, field);
   outer.end();
   const unused = content[0] ?? 8;
   const last = content[content.length - 1] ?? 0;
-  const minimal = unused < 8 && ((last >> unused) & 1) === 1 && (last & ((1 << unused) - 1)) === 0;
-  if (content.length < 2 || !minimal) {
+  const isPadded = unused < 8 && (last & ((1 << unused) - 1)) === 0;
+  const isMinimal = ((last >> unused) & 1) === 1 || trailingZeroBits;
+  if (content.length < 2 || !isPadded || !isMinimal) {
     outer.fail("expected a BIT STRING of named bits: one set at least, no trailing zero bits");
   }
   const found = names.filter((_, bit) => ((content[1 + (bit >> 3)] ?? 0) >> (7 - (bit & 7))) & 1);
-  const highest = (content.length - 1) * 8 - unused;
+  const highest = countBits(content);
   if (highest > names.length) outer.fail(`bit ${highest - 1} has no name`);
+  if (highest === 0) outer.fail("no bit is set");
   return found;
+}
+
+/** How many bits of a BIT STRING there are up to the last one that is set. */
+function countBits(content: Uint8Array): number {
+  let end = content.length;
+  while (end > 1 && content[end - 1] === 0) end--;
+  if (end <= 1) return 0;
+  const last = content[end - 1] ?? 0;
+  return (end - 1) * 8 - (31 - Math.clz32(last & -last));
 }
 
 function asciiText(octets: Uint8Array): string {

@@ -25,7 +25,8 @@ const MGF1 = "1.2.840.113549.1.1.8";
 
 /**
  * The name of an AlgorithmIdentifier (DER): a `SignatureAlgorithm` where it is one of ours with the
- * parameters that belong to it (RFC 4055, 5758, 8410), its dotted OID otherwise. Throws DerError.
+ * parameters that belong to it (RFC 4055, 5758, 8410), its dotted OID otherwise. RSASSA-PSS with a
+ * salt of another length than its hash is `rsassaPss-SHA256:222`. Throws DerError.
  */
 export function readSignatureAlgorithm(der: Uint8Array): SignatureAlgorithm | string {
   const outer = new DerReader(der, "algorithmIdentifier");
@@ -38,8 +39,23 @@ export function readSignatureAlgorithm(der: Uint8Array): SignatureAlgorithm | st
   return (isNull && fields.done && rsa.get(algorithm)) || algorithm;
 }
 
-/** Undefined for parameters that are well-formed but none of the three sets that we use. */
-function readPssParameters(fields: DerReader): SignatureAlgorithm | undefined {
+/** Algorithms that are known by name because they are broken. */
+const broken: Readonly<Record<string, string>> = {
+  "1.2.840.113549.1.1.2": "MD2 (md2WithRSAEncryption)",
+  "1.2.840.113549.1.1.4": "MD5 (md5WithRSAEncryption)",
+  "1.2.840.113549.1.1.5": "SHA-1 (sha1WithRSAEncryption)",
+  "1.2.840.10045.4.1": "SHA-1 (ecdsa-with-SHA1)",
+  "1.2.840.10040.4.3": "SHA-1 (dsa-with-SHA1)",
+  [PSS]: "RSASSA-PSS with SHA-1 or with unequal hashes",
+};
+
+/** For people: with what a signature was made that is not accepted; undefined for accepted ones. */
+export function brokenAlgorithm(name: SignatureAlgorithm | string): string | undefined {
+  return broken[name] ?? (/^[\d.]+$/.test(name) ? `the algorithm ${name}` : undefined);
+}
+
+/** Undefined for parameters that are well-formed but none of the three hashes that we use. */
+function readPssParameters(fields: DerReader): SignatureAlgorithm | string | undefined {
   const parameters = fields.enter(0x30, "RSASSA-PSS-params");
   fields.end();
   if (parameters.peek() !== 0xa0) return undefined;
@@ -49,13 +65,21 @@ function readPssParameters(fields: DerReader): SignatureAlgorithm | undefined {
   const generator = wrapper.enter(0x30, "maskGenAlgorithm");
   wrapper.end();
   const isMgf1 = decodeOid(generator.content(0x06, "maskGenAlgorithm")) === MGF1;
-  if (!isMgf1 || readHash(generator) !== hash || parameters.peek() !== 0xa2) return undefined;
+  if (!isMgf1 || readHash(generator) !== hash) return undefined;
+  const saltLength = parameters.peek() === 0xa2 ? readSaltLength(parameters) : DEFAULT_SALT;
+  parameters.end();
+  const known = pss.get(hash);
+  return known?.saltLength === saltLength ? known.name : known && `${known.name}:${saltLength}`;
+}
+
+/** RFC 4055 3.1: octets of salt where none are written. */
+const DEFAULT_SALT = 20;
+
+function readSaltLength(parameters: DerReader): number {
   const salt = parameters.enter(0xa2, "saltLength");
   const saltLength = readSmallInteger(salt, "saltLength");
   salt.end();
-  parameters.end();
-  const known = pss.get(hash);
-  return known?.saltLength === saltLength ? known.name : undefined;
+  return saltLength;
 }
 
 function readHash(wrapper: DerReader): string {

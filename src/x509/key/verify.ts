@@ -4,7 +4,8 @@ import { type KeyObject, verify } from "node:crypto";
 import { fitsKey, nodeSignOptions, signatureAlgorithms } from "./signature-algorithm.ts";
 
 /**
- * Whether `signature` over `tbs` was made by this key with the named algorithm. False also for
+ * Whether `signature` over `tbs` was made by this key with the algorithm, as
+ * `readSignatureAlgorithm` names it: RSASSA-PSS with a salt of any length. False also for
  * algorithms that are not accepted (SHA-1, MD5, unknown) and for keys of another kind.
  */
 export function verifySignature(
@@ -41,9 +42,11 @@ export function isQuick(key: KeyObject): boolean {
 }
 
 function optionsFor(algorithm: string, key: KeyObject) {
-  const known = signatureAlgorithms.find((name) => name === algorithm);
+  const [name, salt] = algorithm.split(":");
+  const known = signatureAlgorithms.find((one) => one === name);
   if (known === undefined || !fitsKey(known, key)) return undefined;
   const { digest, ...padding } = nodeSignOptions(known);
+  const saltLength = salt === undefined ? {} : { saltLength: Number(salt) };
   // The key itself where it needs no options: an options object costs 20 µs a call on Node 24.
-  return { digest, key: padding.padding === undefined ? key : { key, ...padding } };
+  return { digest, key: padding.padding === undefined ? key : { key, ...padding, ...saltLength } };
 }

@@ -50,7 +50,8 @@ export function readName(reader: DerReader, field = "name"): DistinguishedName {
   return { rdns, der: reader.bytes.subarray(from, reader.offset) };
 }
 
-function readRdn(entries: DerReader, field: string): NameAttribute[] {
+/** The attributes inside a RelativeDistinguishedName. Throws DerError. */
+export function readRdn(entries: DerReader, field: string): NameAttribute[] {
   const attributes: NameAttribute[] = [];
   let before: Uint8Array | undefined;
   do {

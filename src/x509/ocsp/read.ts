@@ -112,21 +112,29 @@ export function parseOcspResponse(der: Uint8Array): Outcome<OcspResponse> {
 /**
  * The certificate whose key made the answer's signature: the issuer's own, or one that the issuer
  * has given OCSPSigning (RFC 6960 4.2.2.2), valid now. Undefined when the answer proves nothing.
+ * Whether a delegate is revoked is for the caller to ask (RFC 6960 4.2.2.2.1).
  */
 export function findOcspSigner(
   basic: BasicResponse,
   issuer: Certificate,
   now: Date,
 ): Certificate | undefined {
-  const signer = [issuer, ...basic.certificates].find((one) => isResponder(basic, one));
-  if (signer === undefined) return undefined;
-  if (signer !== issuer && !isDelegate(signer, issuer, now)) return undefined;
-  const key = parsePublicKey(signer.spki);
+  const named = [issuer, ...basic.certificates.slice(0, MOST_SIGNERS)].filter((one) =>
+    isResponder(basic, one),
+  );
   const { signatureAlgorithm, data, signature } = basic;
-  return key.ok && verifySignature(signatureAlgorithm, data, signature, key.value.keyObject)
-    ? signer
-    : undefined;
+  return named.find((signer) => {
+    const key = parsePublicKey(signer.spki);
+    return (
+      key.ok &&
+      verifySignature(signatureAlgorithm, data, signature, key.value.keyObject) &&
+      (signer === issuer || isDelegate(signer, issuer, now))
+    );
+  });
 }
+
+/** So that one answer cannot ask for the verification of hundreds. */
+const MOST_SIGNERS = 8;
 
 const statusNames: ReadonlyMap<number, OcspResponseStatus> = new Map(
   Object.entries(ocspResponseStatuses).map(([name, code]) => [code, name as OcspResponseStatus]),
@@ -223,7 +231,7 @@ function readCertificates(wrapper: DerReader): Certificate[] {
   wrapper.end();
   const certificates: Certificate[] = [];
   while (!list.done) {
-    const parsed = parseCertificate(list.element(0x30, "certificate"));
+    const parsed = parseCertificate(list.element(0x30, "certificate"), { trailingZeroBits: true });
     if (!parsed.ok) return list.fail(parsed.refusal.detail);
     certificates.push(parsed.value);
   }
