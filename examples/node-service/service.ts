@@ -15,7 +15,9 @@ const identity = await autoRenew({ dir: IDENTITY, token: { file: TOKEN_FILE } })
 identity.on("failed", (error) => console.error(`renewal: ${error.message}`));
 
 // Who calls is judged on every request: a certificate can end while its connection lives on.
-const guard = revocationGuard({ ca: () => identity.trust, whenUnknown: "deny" });
+// The CA above may have no list: `countersign crl publish --root` makes one, then deny for both.
+const whenUnknown = { peer: "deny", issuers: "allow" } as const;
+const guard = revocationGuard({ ca: () => identity.trust, whenUnknown });
 
 const server = createServer(
   { ...identity.tls, requestCert: true, rejectUnauthorized: true },

@@ -1,28 +1,48 @@
 /**
  * Judges the peer's certificate on every request. A handshake proves who was there when the
- * connection, or the session that it resumed, began; since then the certificate may have expired or
- * been revoked. So `socket.authorized` is never asked: it stays true on both, and it is even true
- * for a resumed TLS 1.3 session that never showed a certificate (nodejs/node#35317).
+ * connection, or the session that it resumed, started; since then the certificate may have expired
+ * or been revoked. So `socket.authorized` is never asked: it stays true on both, and it is even true
+ * for a resumed TLS 1.3 session that never showed a certificate (nodejs/node#35317). Everything that
+ * `openssl verify -purpose -crl_check_all` judges is judged here, also with
+ * `rejectUnauthorized: false`.
  */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
-import { extendedKeyUsageOids } from "../../x509/extensions/encode.ts";
+import { formatName } from "../../x509/name/read.ts";
 import { ClientError } from "../problem.ts";
-import { findPath, readCertificates } from "./chain.ts";
-import { CrlSource, OcspSource, type Revocation, type SourceSettings } from "./sources.ts";
+import { Authorities, readCertificates } from "./chain.ts";
+import { type Purpose, purposeProblem } from "./path-rules.ts";
+import type { Revocation } from "./shelf.ts";
+import { Standings } from "./standings.ts";
+
+/** What to do when neither CRL nor OCSP can be had. */
+export type WhenUnknown = "deny" | "allow";
 
 export interface GuardOptions {
   /** PEM: the roots that are trusted, and the CAs between them and the peers. */
   readonly ca: string | readonly string[] | (() => string | readonly string[]);
-  /** What to do when neither CRL nor OCSP can be had: there is no right answer for everybody. */
-  readonly whenUnknown: "deny" | "allow";
-  /** URLs asked instead of those in the certificate; `false` switches the source off. */
+  /**
+   * What to do when neither CRL nor OCSP can be had: there is no right answer for everybody. One
+   * word is for every certificate of the path; two words tell the peer's own from the CAs above it.
+   */
+  readonly whenUnknown: WhenUnknown | { readonly peer: WhenUnknown; readonly issuers: WhenUnknown };
+  /** What peers are: clients of this server (the default), or servers that this client called. */
+  readonly purpose?: Purpose;
+  /**
+   * URLs asked instead of those in the peer's certificate, and before those in the certificates of
+   * the CAs above it; `false` switches the source off.
+   */
   readonly crl?: string | readonly string[] | false;
   readonly ocsp?: string | readonly string[] | false;
   /** How long an answer is used before it is asked for again; 60 s when not given. */
   readonly maxAgeMs?: number;
+  /**
+   * How long after its thisUpdate an answer or a list without nextUpdate is good; 1 h when not given
+   * (`-status_age` of `openssl ocsp`).
+   */
+  readonly statusAgeMs?: number;
   /** For each fetch; 3 s when not given. */
   readonly timeoutMs?: number;
   readonly now?: () => Date;
@@ -60,6 +80,7 @@ export interface RevocationGuard {
 
 const MAX_AGE_MS = 60_000;
 const TIMEOUT_MS = 3_000;
+const STATUS_AGE_MS = 3_600_000;
 
 /** A denial as Fastify and Express answer it: 401 for none, 403 for a certificate that is not good. */
 class Denied extends Error {
@@ -85,17 +106,20 @@ class Denied extends Error {
  * app.addHook("onRequest", guard.fastify);
  */
 export function revocationGuard(options: GuardOptions): RevocationGuard {
-  const { whenUnknown } = options;
-  if (whenUnknown !== "deny" && whenUnknown !== "allow") {
-    throw new ClientError("bad-input", 'revocationGuard: say whenUnknown: "deny" or "allow".');
+  const whenUnknown = readWhenUnknown(options.whenUnknown);
+  const purpose = options.purpose ?? "sslclient";
+  if (purpose !== "sslclient" && purpose !== "sslserver") {
+    throw new ClientError("bad-input", 'revocationGuard: purpose is "sslclient" or "sslserver".');
   }
-  const settings: SourceSettings = {
+  const now = options.now ?? (() => new Date());
+  const standings = new Standings({
+    ...(options.crl !== undefined && { crl: options.crl }),
+    ...(options.ocsp !== undefined && { ocsp: options.ocsp }),
     maxAgeMs: options.maxAgeMs ?? MAX_AGE_MS,
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-    now: options.now ?? (() => new Date()),
-  };
-  const crl = new CrlSource(settings);
-  const ocsp = new OcspSource(settings);
+    statusAgeMs: options.statusAgeMs ?? STATUS_AGE_MS,
+    now,
+  });
   const authorities = authoritiesOf(options.ca);
   authorities();
 
@@ -107,39 +131,12 @@ export function revocationGuard(options: GuardOptions): RevocationGuard {
   /** An error on the way to a verdict is a denial, never a pass. */
   const judgeSafely = async (socket: unknown): Promise<Verdict> => {
     try {
-      const standing = judgeStanding(socket, authorities(), settings.now());
+      const standing = judgeStanding(socket, authorities(), now(), purpose);
       if (!("path" in standing)) return standing;
-      const [certificate, issuer] = standing.path;
-      const revocation = await askAll(certificate, issuer);
-      return verdictOf(certificate, revocation, whenUnknown);
+      return verdictOf(standing.path, await standings.ofPath(standing.path), whenUnknown);
     } catch (error) {
       return deny("malformed", `The certificate cannot be judged: ${(error as Error).message}.`);
     }
-  };
-  const askAll = async (certificate: Certificate, issuer: Certificate): Promise<Revocation> => {
-    // RFC 9608: its issuer has said that it will never be revoked; it is too short-lived.
-    if (certificate.noRevAvail) return { status: "good" };
-    const questions = [
-      ...urlsOf(options.ocsp, certificate.ocspUrls).map(
-        (url) => () => ocsp.ask(url, certificate, issuer),
-      ),
-      ...urlsOf(options.crl, certificate.crlDistributionPoints).map(
-        (url) => () => crl.ask(url, certificate, issuer),
-      ),
-    ];
-    const reasons: string[] = [];
-    for (const ask of questions) {
-      try {
-        const answer = await ask();
-        if (answer.status !== "unknown") return answer;
-        reasons.push(answer.why);
-      } catch (error) {
-        reasons.push(error instanceof Error ? error.message : String(error));
-      }
-    }
-    const why =
-      reasons.join("; ") || "neither CRL nor OCSP is named in the certificate or configured";
-    return { status: "unknown", why };
   };
 
   const middleware = (request: IncomingMessage, _: ServerResponse, next: (e?: unknown) => void) => {
@@ -154,31 +151,46 @@ export function revocationGuard(options: GuardOptions): RevocationGuard {
   });
 }
 
-interface Authorities {
-  readonly anchors: readonly Certificate[];
-  readonly issuers: readonly Certificate[];
+interface WhenUnknownBoth {
+  readonly peer: WhenUnknown;
+  readonly issuers: WhenUnknown;
+}
+
+function readWhenUnknown(given: GuardOptions["whenUnknown"] | undefined): WhenUnknownBoth {
+  const isWord = (word: unknown) => word === "deny" || word === "allow";
+  if (typeof given === "object" && given !== null) {
+    const { peer, issuers } = given;
+    if (isWord(peer) && isWord(issuers)) return { peer, issuers };
+  } else if (given !== undefined && isWord(given)) return { peer: given, issuers: given };
+  throw new ClientError(
+    "bad-input",
+    'revocationGuard: say whenUnknown: "deny" or "allow", or { peer, issuers } with a word for each.',
+  );
 }
 
 /** Reads `ca`, again only when its text has changed: a root may be exchanged while the service runs. */
 function authoritiesOf(ca: GuardOptions["ca"]): () => Authorities {
   let text: string | undefined;
-  let read: Authorities = { anchors: [], issuers: [] };
+  let known: Authorities | undefined;
   return () => {
     const given = [typeof ca === "function" ? ca() : ca].flat().join("\n");
-    if (given === text) return read;
+    if (known !== undefined && given === text) return known;
+    let read: Authorities;
     try {
-      const all = readCertificates(given);
-      const isRoot = (one: Certificate) => Buffer.compare(one.issuer.der, one.subject.der) === 0;
-      read = { anchors: all.filter(isRoot), issuers: all.filter((one) => !isRoot(one)) };
+      read = new Authorities(readCertificates(given));
     } catch (cause) {
       throw new ClientError("bad-input", `revocationGuard: ca: ${(cause as Error).message}.`, {
         cause,
       });
     }
-    if (read.anchors.length === 0) {
-      throw new ClientError("bad-input", "revocationGuard: ca holds no root certificate.");
+    if (read.roots.length === 0) {
+      throw new ClientError(
+        "bad-input",
+        "revocationGuard: ca holds no root certificate, which is one that is signed with its own key.",
+      );
     }
     text = given;
+    known = read;
     return read;
   };
 }
@@ -186,17 +198,18 @@ function authoritiesOf(ca: GuardOptions["ca"]): () => Authorities {
 /** Everything that needs no network. The peer is read anew each time: TLS 1.2 may renegotiate. */
 function judgeStanding(
   socket: unknown,
-  { anchors, issuers }: Authorities,
+  authorities: Authorities,
   now: Date,
-): Verdict | { readonly path: readonly [Certificate, Certificate] } {
+  purpose: Purpose,
+): Verdict | { readonly path: readonly Certificate[] } {
   const peer = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   if (peer === undefined || peer.raw.length === 0) {
-    return deny("no-certificate", "The client presented no certificate.");
+    return deny("no-certificate", "The peer presented no certificate.");
   }
-  const parsed = parseCertificate(new Uint8Array(peer.raw));
-  if (!parsed.ok) return deny("malformed", `The client's certificate is ${parsed.refusal.detail}.`);
+  const parsed = parseCertificate(new Uint8Array(peer.raw), { trailingZeroBits: true });
+  if (!parsed.ok) return deny("malformed", `The peer's certificate is ${parsed.refusal.detail}.`);
   const certificate = parsed.value;
-  const { serial, notAfter, notBefore, extendedKeyUsage } = certificate;
+  const { serial, notAfter, notBefore } = certificate;
   if (notAfter < now) {
     return deny(
       "expired",
@@ -211,51 +224,50 @@ function judgeStanding(
       certificate,
     );
   }
-  if (!extendedKeyUsage?.includes(extendedKeyUsageOids.clientAuth)) {
-    return deny(
-      "purpose",
-      `Certificate ${serial} is not meant for client authentication.`,
-      certificate,
-    );
-  }
-  const [leaf, issuer] = findPath(certificate, issuers, anchors, now) ?? [];
-  if (leaf === undefined || issuer === undefined) {
-    return deny("chain", `Certificate ${serial} does not lead to a trusted root.`, certificate);
-  }
-  return { path: [leaf, issuer] };
+  const unfit = purposeProblem(certificate, purpose);
+  if (unfit !== undefined) return deny("purpose", `Certificate ${serial} ${unfit}.`, certificate);
+  const found = authorities.findPath(certificate, now, purpose);
+  return "path" in found
+    ? found
+    : deny("chain", `Certificate ${serial} ${found.why}.`, certificate);
 }
 
+/** Revoked anywhere on the path is revoked; unknown anywhere is unknown, if nothing is revoked. */
 function verdictOf(
-  certificate: Certificate,
-  revocation: Revocation,
-  whenUnknown: "deny" | "allow",
+  path: readonly Certificate[],
+  standings: readonly Revocation[],
+  whenUnknown: WhenUnknownBoth,
 ): Verdict {
-  const { serial } = certificate;
-  switch (revocation.status) {
-    case "good":
-      return {
-        allowed: true,
-        rule: "good",
-        message: `Certificate ${serial} is good.`,
-        certificate,
-      };
-    case "revoked": {
-      const { at, reason } = revocation;
-      const message = `Certificate ${serial} was revoked on ${at.toISOString()} (${reason}).`;
+  const [certificate] = path as readonly [Certificate];
+  const unknown: { readonly depth: number; readonly message: string }[] = [];
+  for (const [depth, standing] of standings.entries()) {
+    const one = path[depth] ?? certificate;
+    const name =
+      depth === 0
+        ? `Certificate ${one.serial}`
+        : `CA certificate ${one.serial} (${formatName(one.subject)}), ${depth} above ${certificate.serial},`;
+    if (standing.status === "revoked") {
+      const { at, reason } = standing;
+      const message = `${name} was revoked on ${at.toISOString()} (${reason}).`;
       return deny("revoked", message, certificate);
     }
-    case "unknown": {
-      const message = `Whether certificate ${serial} is revoked cannot be told: ${revocation.why}.`;
-      return { allowed: whenUnknown === "allow", rule: "unknown", message, certificate };
+    if (standing.status === "unknown") {
+      const message = `Whether ${depth === 0 ? `certificate ${one.serial}` : name} is revoked cannot be told: ${standing.why}.`;
+      unknown.push({ depth, message });
     }
   }
+  const [first] = unknown;
+  if (first === undefined) {
+    const message = `Certificate ${certificate.serial} is good.`;
+    return { allowed: true, rule: "good", message, certificate };
+  }
+  const denied = unknown.find(
+    ({ depth }) => whenUnknown[depth === 0 ? "peer" : "issuers"] === "deny",
+  );
+  const { message } = denied ?? first;
+  return { allowed: denied === undefined, rule: "unknown", message, certificate };
 }
 
 function deny(rule: VerdictRule, message: string, certificate?: Certificate): Verdict {
   return { allowed: false, rule, message, ...(certificate && { certificate }) };
-}
-
-function urlsOf(given: string | readonly string[] | false | undefined, own: readonly string[]) {
-  if (given === false) return [];
-  return given === undefined ? own : [given].flat();
 }
