@@ -5,6 +5,7 @@
 
 import { X509Certificate } from "node:crypto";
 import { auditLine } from "../../authority/audit.ts";
+import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
 import { issuerIdOf } from "../../authority/issuer.ts";
 import type { IndexEntry } from "../../openssl/index-txt.ts";
 import type { NewCertificate, NewIssuance, RevocationReason, Store } from "../../store/store.ts";
@@ -95,7 +96,7 @@ export async function carryOut(
       ),
     );
   }
-  if (crlNumber > 1) await store.nextNumber(`crl:${issuerId}`, crlNumber - 1);
+  if (crlNumber > 1) await store.nextNumber(crlSequence(issuerId, wholeScope), crlNumber - 1);
 }
 
 /**

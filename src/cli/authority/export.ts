@@ -14,6 +14,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { toIndexLine } from "../../authority/index-line.ts";
+import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
 import { issuerIdOf } from "../../authority/issuer.ts";
 import { writeNewFile } from "../../ceremony/folder.ts";
 import { compileConfig } from "../../config/compile.ts";
@@ -91,7 +92,7 @@ async function runExport(dir: string, flags: ExportFlags): Promise<void> {
     put("index.txt.attr", "unique_subject = no\n");
     put("serial", `${drawSerial().toUpperCase()}\n`);
     // Drawn, so that no later CRL of this service has it: the number is openssl's now.
-    put("crlnumber", `${evenHex(await store.nextNumber(`crl:${issuerId}`))}\n`);
+    put("crlnumber", `${evenHex(await store.nextNumber(crlSequence(issuerId, wholeScope)))}\n`);
     if (existsSync(target)) rmdirSync(target);
     renameSync(staging, target);
     console.log(
