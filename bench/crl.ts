@@ -11,7 +11,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CrlPublisher } from "../src/authority/crl/publisher.ts";
-import { assembleIssuer } from "../src/authority/issuer.ts";
+import { assembleIssuer } from "../src/authority/issuers.ts";
+import { crlSigner } from "../src/authority/signer/crl-signer.ts";
 import { keySigner } from "../src/authority/signer/key-file.ts";
 import { openStore } from "../src/store/open.ts";
 import type { Store } from "../src/store/store.ts";
@@ -26,7 +27,8 @@ const REPEATS = 5;
 const folder = mkdtempSync(join(tmpdir(), "bench-crl-"));
 const root = newRoot();
 const at = new Date();
-const issuer = assembleIssuer([], root.certificate, keySigner(root.key), at);
+const signer = keySigner(root.key);
+const issuer = assembleIssuer([], root.certificate, signer, at);
 const sizes = [0, most / 10, most];
 const stores = await Promise.all(
   sizes.map((size) => openStore(`sqlite:${join(folder, `${size}.db`)}`, { exclusive: false })),
@@ -48,6 +50,7 @@ const figures: Record<string, { revoke: number; cold: number; oneMore: number; s
 for (const [position, store] of stores.entries()) {
   const publisher = new CrlPublisher({
     issuer,
+    signer: crlSigner(signer),
     store,
     validitySeconds: 86_400,
     deltaValiditySeconds: 3600,

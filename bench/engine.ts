@@ -7,9 +7,10 @@
 import "reflect-metadata";
 import { createPublicKey, randomBytes, sign, verify, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
-import { assembleIssuer, type Issuer } from "../src/authority/issuer.ts";
+import { assembleIssuer, type Issuer } from "../src/authority/issuers.ts";
 import { findMismatches } from "../src/authority/self-check.ts";
 import { keySigner } from "../src/authority/signer/key-file.ts";
+import type { Signer } from "../src/authority/signer/signer.ts";
 import { Templates } from "../src/authority/templates.ts";
 import { decide, redeem } from "../src/policy/decide.ts";
 import { Profile } from "../src/policy/profile.ts";
@@ -34,7 +35,7 @@ const names = ["web.example.test", "api.example.test", "www.example.test"];
 
 async function issuerOf(
   type: KeyType,
-): Promise<Issuer & { webKey: webcrypto.CryptoKey; webAlgorithm: object }> {
+): Promise<Issuer & { signer: Signer; webKey: webcrypto.CryptoKey; webAlgorithm: object }> {
   const key = generateKey(type);
   const webAlgorithm =
     type === "Ed25519"
@@ -58,8 +59,9 @@ async function issuerOf(
   });
   const parsed = parseCertificate(new Uint8Array(certificate.rawData));
   if (!parsed.ok) throw new Error(parsed.refusal.detail);
-  const issuer = assembleIssuer([], parsed.value, keySigner(key), new Date());
-  return { ...issuer, webKey, webAlgorithm };
+  const signer = keySigner(key);
+  const issuer = assembleIssuer([], parsed.value, signer, new Date());
+  return { ...issuer, signer, webKey, webAlgorithm };
 }
 
 const compiled = Profile.compile(
@@ -115,12 +117,12 @@ function csrOf(type: KeyType): Uint8Array {
 }
 
 /** Ours: everything between the request's bytes and the certificate's, policy and self-check included. */
-function ours(issuer: Issuer, csr: Uint8Array) {
-  const templates = new Templates(issuer, {
+function ours(issuer: Issuer & { signer: Signer }, csr: Uint8Array) {
+  const templates = new Templates(() => ({
     crlDistributionPoints: ["http://ca.example.test:8080/crl/x.crl"],
     ocspUrls: ["http://ca.example.test:8080/ocsp"],
     caIssuersUrls: ["http://ca.example.test:8080/issuers/x.crt"],
-  });
+  }));
   return async () => {
     const request = verifyRequest(csr);
     if (!request.ok) throw new Error(request.refusal.detail);
@@ -147,7 +149,7 @@ function ours(issuer: Issuer, csr: Uint8Array) {
     if (!verdict.accepted) throw new Error(JSON.stringify(verdict.violations));
     const plan = redeem(verdict);
     const serial = drawSerial();
-    const tbs = templates.for(profile, 2_592_000).encode({ ...plan, serial });
+    const tbs = templates.for(issuer, profile, 2_592_000).encode({ ...plan, serial });
     const der = assembleCertificate(tbs, issuer.signer.algorithm, await issuer.signer.sign(tbs));
     const mismatches = await findMismatches(der, plan, serial, issuer);
     if (mismatches.length > 0) throw new Error(mismatches.join());

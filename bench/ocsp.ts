@@ -95,7 +95,8 @@ try {
 async function fill() {
   const config = compiledConfig(data);
   const alarm = (text: string) => console.error(text);
-  const { authority, store, issuer } = await openAuthority(config, { alarm, exclusive: true });
+  const { authority, store } = await openAuthority(config, { alarm, exclusive: true });
+  const issuer = authority.issuers.active;
   const profile = config.profiles.get("client");
   if (profile === undefined) throw new Error("no profile");
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

@@ -19,7 +19,10 @@ export async function renderOpenapi(): Promise<string> {
     await initialise({ ...initialiseDefaults, folder });
     const config = compiledConfig(folder);
     const log = pino({ level: "silent" });
-    const { authority, store } = await openAuthority(config, { alarm: () => {}, exclusive: true });
+    const { authority, store, crls } = await openAuthority(config, {
+      alarm: () => {},
+      exclusive: true,
+    });
     const { identity } = await obtainOwnCertificate({
       authority,
       file: join(folder, "server.pem"),
@@ -27,7 +30,7 @@ export async function renderOpenapi(): Promise<string> {
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: undefined,
     });
-    const revocation = await openRevocation(config, authority, store);
+    const revocation = await openRevocation({ config, authority, store, crls, patienceMs: 0 });
     const app = await buildServer({ config, authority, identity, revocation, log });
     await app.ready();
     const yaml = app.swagger({ yaml: true });

@@ -16,10 +16,11 @@ import { auditLine, type Decision } from "./audit.ts";
 import { type Caller, type CertificateCaller, type InternalCaller, identityOf } from "./caller.ts";
 import { type CheckResult, checkRequest } from "./check.ts";
 import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
-import type { Issuer } from "./issuer.ts";
+import type { Issuer, Issuers } from "./issuers.ts";
 import { prepareRenewal } from "./renew.ts";
 import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
 import { revoke } from "./revoke.ts";
+import { KeyProbe } from "./signer/key-probe.ts";
 import { idempotencySpend, termsOf, tokenSpend } from "./spends.ts";
 import type { EnrolmentToken, MintedToken, TokenRequest } from "./token/own.ts";
 import { subjectClaim } from "./token/subject-claim.ts";
@@ -30,9 +31,8 @@ export interface TokenDesk {
   verify(jwt: string, now: Date): Promise<Outcome<EnrolmentToken>>;
 }
 
-export interface AuthorityParts extends Omit<Issuing, "issuer"> {
+export interface AuthorityParts extends Issuing {
   readonly name: string;
-  readonly issuer: Issuer;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly tokens: TokenDesk;
   readonly clock: () => Date;
@@ -56,18 +56,20 @@ export interface RenewalRequest {
 
 export class Authority {
   readonly #parts: AuthorityParts;
+  readonly #keyProbe: KeyProbe;
   #profiles: ReadonlyMap<string, Profile>;
 
   constructor(parts: AuthorityParts) {
     this.#parts = parts;
+    this.#keyProbe = new KeyProbe(parts.keys, parts.clock);
     this.#profiles = parts.profiles;
   }
 
   get name(): string {
     return this.#parts.name;
   }
-  get issuer(): Issuer {
-    return this.#parts.issuer;
+  get issuers(): Issuers {
+    return this.#parts.keys.issuers;
   }
   get profiles(): ReadonlyMap<string, Profile> {
     return this.#profiles;
@@ -92,6 +94,7 @@ export class Authority {
     const { grant, profile } = granted.value;
     const outcome = await issue(this.#parts, {
       action: "issue",
+      issuer: this.issuers.active,
       request: verified.value,
       grant,
       profile,
@@ -113,18 +116,21 @@ export class Authority {
 
   /**
    * Issues a certificate for the service itself or for its first operator. The profile is the
-   * service's own and need not be on offer; no route leads here.
+   * service's own and need not be on offer; no route leads here. An issuer that issues nothing else
+   * any more still signs the certificate of its OCSP responder.
    */
   async issueOwn(
     csr: Uint8Array,
     profile: Profile,
     caller: InternalCaller,
+    issuer: Issuer = this.issuers.active,
   ): Promise<Outcome<Issued>> {
     const now = this.now();
     const verified = verifyRequest(csr);
     if (!verified.ok) return verified;
     const outcome = await issue(this.#parts, {
       action: "issue",
+      issuer,
       request: verified.value,
       grant: {
         via: "internal",
@@ -158,6 +164,7 @@ export class Authority {
         : this.#grantOf(caller, request.profile);
     if (!granted.ok) return this.#refuse("check", caller, now, granted.refusal, verified.value);
     const result = await checkRequest(this.#parts, {
+      issuer: this.issuers.active,
       request: verified.value,
       grant: granted.value.grant,
       profile: granted.value.profile,
@@ -189,6 +196,7 @@ export class Authority {
     const { profile } = renewal.value;
     const outcome = await issue(this.#parts, {
       action: "renew",
+      issuer: this.issuers.active,
       ...renewal.value,
       validity: request.validity,
       caller,
@@ -229,13 +237,14 @@ export class Authority {
 
   /** The entry with this serial, whichever issuer of this authority made it. */
   async find(serial: string): Promise<Outcome<StoredCertificate>> {
-    const { store, issuer } = this.#parts;
-    const certificate =
-      (await store.findCertificate(issuer.id, serial)) ??
-      // Certificates of an earlier or imported issuer are asked for by serial alone as well.
-      (await store.searchCertificates({ serial, limit: 2, now: this.now() })).items.find(
-        (one) => one.serial === serial,
-      );
+    const { store } = this.#parts;
+    for (const { id } of this.issuers.all) {
+      const certificate = await store.findCertificate(id, serial);
+      if (certificate !== undefined) return accepted(certificate);
+    }
+    // Those of an issuer that is no longer here are asked for by serial alone as well.
+    const found = await store.searchCertificates({ serial, limit: 2, now: this.now() });
+    const certificate = found.items.find((one) => one.serial === serial);
     return certificate === undefined
       ? refused("not-found", `There is no certificate with serial ${serial}.`)
       : accepted(certificate);
@@ -293,6 +302,13 @@ export class Authority {
   /** Writes an audit line, durable when it resolves. */
   record(caller: Caller, decision: Decision): Promise<void> {
     return this.#parts.store.recordAudit(auditLine(caller, this.now(), decision));
+  }
+  /**
+   * Whether the active issuer's key signs. It does so at most once in ten seconds, whoever asks.
+   * Throws SignerUnavailable, or an Error in one sentence.
+   */
+  probeIssuingKey(): Promise<void> {
+    return this.#keyProbe.run(this.issuers.active);
   }
   /** Throws StoreUnavailable when the store cannot be written and read now. */
   probeStore(): Promise<void> {

@@ -40,7 +40,7 @@ const PREVIEW_SERIAL = "01";
 /** The verdict of a request and, when accepted, the exact certificate that would be made. */
 export async function checkRequest(
   parts: Issuing,
-  input: Pick<IssueInput, "request" | "grant" | "profile" | "validity" | "now">,
+  input: Pick<IssueInput, "issuer" | "request" | "grant" | "profile" | "validity" | "now">,
 ): Promise<CheckResult> {
   const verdict = await judge(parts, input);
   if (!verdict.ok) {
@@ -53,10 +53,10 @@ export async function checkRequest(
   }
   const { plan } = verdict.value;
   const seconds = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
-  const template = parts.templates.for(plan.profile, seconds);
+  const template = parts.templates.for(input.issuer, plan.profile, seconds);
   const tbs = template.encode({ ...plan, serial: PREVIEW_SERIAL });
   // One zero octet makes the structure readable and can never verify as a signature.
-  const der = assembleCertificate(tbs, parts.issuer.signer.algorithm, Uint8Array.of(0));
+  const der = assembleCertificate(tbs, input.issuer.signatureAlgorithm, Uint8Array.of(0));
   const parsed = parseCertificate(der);
   if (!parsed.ok) throw new Error(`the preview does not parse: ${parsed.refusal.detail}`);
   return {
@@ -67,7 +67,7 @@ export async function checkRequest(
       profile: plan.profile.name,
       subject: formatName(plan.subject),
       subjectAltNames: plan.subjectAltNames.map(formatGeneralName),
-      issuer: formatName(parts.issuer.certificate.subject),
+      issuer: formatName(input.issuer.certificate.subject),
       notBefore: plan.notBefore,
       notAfter: plan.notAfter,
       renewAfter: plan.renewAfter,

@@ -12,7 +12,7 @@ import { type Certificate, parseCertificate, verifySignedBy } from "../x509/cert
 import { parsePublicKey } from "../x509/key/read-public.ts";
 import { formatGeneralName } from "../x509/name/general-name.ts";
 import { toIndexLine } from "./index-line.ts";
-import { issuerIdOf } from "./issuer.ts";
+import { issuerIdOf } from "./issuers.ts";
 
 export interface ExamineOptions {
   readonly store: Store;

@@ -22,14 +22,15 @@ import { drawSerial } from "../x509/serial.ts";
 import { weaknessesOf } from "../x509/weak-keys/weak-keys.ts";
 import { auditLine } from "./audit.ts";
 import type { Caller } from "./caller.ts";
-import type { Issuer } from "./issuer.ts";
+import type { Issuer } from "./issuers.ts";
+import { type IssuingKeys, signerOf } from "./issuing-key.ts";
 import { findMismatches } from "./self-check.ts";
 import { lostStanding, standingOf } from "./standing.ts";
 import type { Templates } from "./templates.ts";
 
 /** What issuing needs; put together once, when the authority opens. */
 export interface Issuing {
-  readonly issuer: Issuer;
+  readonly keys: IssuingKeys;
   readonly templates: Templates;
   readonly store: Store;
   /** Hex SHA-256 of public keys that never get a certificate. */
@@ -54,6 +55,8 @@ export interface Lineage {
 
 export interface IssueInput {
   readonly action: "issue" | "renew";
+  /** Who signs. */
+  readonly issuer: Issuer;
   readonly request: VerifiedRequest;
   readonly grant: Grant;
   readonly profile: Profile;
@@ -88,21 +91,24 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
     return earlier === undefined ? verdict : replay(parts.store, earlier, input);
   }
 
+  const { issuer } = input;
   const plan = redeem(verdict.value);
   const serial = drawSerial();
   const lifetimeSeconds = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
-  const tbs = parts.templates.for(plan.profile, lifetimeSeconds).encode({ ...plan, serial });
-  const faults = parts.templates.lintShape(plan, tbs);
+  const tbs = parts.templates
+    .for(issuer, plan.profile, lifetimeSeconds)
+    .encode({ ...plan, serial });
+  const faults = parts.templates.lintShape(issuer, plan, tbs);
   if (faults.length > 0) return await ringAlarm(parts, input, faults);
-  const { signer } = parts.issuer;
+  const signer = signerOf(parts.keys, issuer);
   const der = assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs));
 
-  const mismatches = await findMismatches(der, plan, serial, parts.issuer);
+  const mismatches = await findMismatches(der, plan, serial, issuer);
   if (mismatches.length > 0) return await ringAlarm(parts, input, mismatches);
 
   const recorded = await parts.store.recordIssuance({
     certificate: {
-      issuerId: parts.issuer.id,
+      issuerId: issuer.id,
       serial,
       sha256: createHash("sha256").update(der).digest("hex"),
       spkiSha256: plan.publicKey.spkiSha256,
@@ -161,9 +167,9 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
  */
 export async function judge(
   parts: Issuing,
-  input: Pick<IssueInput, "request" | "grant" | "profile" | "validity" | "now">,
+  input: Pick<IssueInput, "issuer" | "request" | "grant" | "profile" | "validity" | "now">,
 ): Promise<Outcome<Accepted>> {
-  const { request, grant } = input;
+  const { request, grant, issuer } = input;
   // The type says so already; a cast must not get past proof of possession either.
   if (!isVerifiedRequest(request))
     throw new TypeError("a request whose signature was not verified");
@@ -177,10 +183,10 @@ export async function judge(
     grant,
     profile: input.profile,
     issuer: {
-      subject: parts.issuer.certificate.subject,
-      notBefore: parts.issuer.certificate.notBefore,
-      notAfter: parts.issuer.certificate.notAfter,
-      spkiSha256: parts.issuer.certificate.spkiSha256,
+      subject: issuer.certificate.subject,
+      notBefore: issuer.certificate.notBefore,
+      notAfter: issuer.certificate.notAfter,
+      spkiSha256: issuer.certificate.spkiSha256,
     },
     validity: input.validity,
     now: input.now,

@@ -8,7 +8,7 @@ import {
 } from "../x509/certificate/template.ts";
 import { extendedKeyUsageOids, type KeyUsage } from "../x509/extensions/encode.ts";
 import { lintCertificate } from "../x509/lint/lint.ts";
-import type { Issuer } from "./issuer.ts";
+import type { Issuer } from "./issuers.ts";
 
 /** Where relying parties find revocation and issuers; goes into every certificate (RFC 5280 4.2). */
 export interface PublicUrls {
@@ -19,10 +19,9 @@ export interface PublicUrls {
   readonly caIssuersUrls: readonly string[];
 }
 
-/** Compiled templates of one issuer, made once per profile and kind of revocation information. */
+/** Compiled templates, made once per issuer, profile and kind of revocation information. */
 export class Templates {
-  readonly #issuer: Issuer;
-  readonly #urls: PublicUrls;
+  readonly #urlsOf: (issuer: Issuer) => PublicUrls;
   readonly #compiled = new Map<
     string,
     { readonly profile: Profile; readonly template: Template }
@@ -31,23 +30,22 @@ export class Templates {
   /** Shapes that were linted without an error, by template. */
   readonly #clean = new WeakMap<Template, Set<string>>();
 
-  constructor(issuer: Issuer, urls: PublicUrls) {
-    this.#issuer = issuer;
-    this.#urls = urls;
+  constructor(urlsOf: (issuer: Issuer) => PublicUrls) {
+    this.#urlsOf = urlsOf;
   }
 
   /**
-   * The template for a profile and a lifetime in seconds. Below the profile's threshold the
+   * The template of an issuer for a profile and a lifetime in seconds. Below the profile's threshold the
    * certificate says that it will never be revoked publicly (RFC 9608 noRevAvail) instead of
    * where to ask.
    */
-  for(profile: Profile, lifetimeSeconds: number): Template {
+  for(issuer: Issuer, profile: Profile, lifetimeSeconds: number): Template {
     const shortLived = lifetimeSeconds < profile.noRevAvailUnderSeconds;
-    const key = `${profile.name}\n${shortLived}`;
+    const key = `${issuer.id}\n${profile.name}\n${shortLived}`;
     const known = this.#compiled.get(key);
     // A reloaded policy brings new profile objects of the same name.
     if (known?.profile === profile) return known.template;
-    const template = this.#compile(profile, shortLived);
+    const template = this.#compile(issuer, profile, shortLived);
     this.#compiled.set(key, { profile, template });
     return template;
   }
@@ -57,38 +55,38 @@ export class Templates {
    * of one shape (serial, times, names, key) is checked by policy and read back by the self-check.
    * Gives the ids and messages of errors; a shape with none is not linted again.
    */
-  lintShape(plan: CertificatePlan, tbs: Uint8Array): readonly string[] {
+  lintShape(issuer: Issuer, plan: CertificatePlan, tbs: Uint8Array): readonly string[] {
     const kinds = [...new Set(plan.subjectAltNames.map((name) => name.kind))].sort().join();
     const lifetime = (plan.notAfter.getTime() - plan.notBefore.getTime()) / 1000;
-    const template = this.for(plan.profile, lifetime);
+    const template = this.for(issuer, plan.profile, lifetime);
     const shape = `${plan.publicKey.keyType} ${kinds} ${plan.subject.rdns.length}`;
     const clean = this.#clean.get(template) ?? new Set();
     if (clean.has(shape)) return [];
-    const unsigned = assembleCertificate(tbs, this.#issuer.signer.algorithm, Uint8Array.of(0));
+    const unsigned = assembleCertificate(tbs, issuer.signatureAlgorithm, Uint8Array.of(0));
     const errors = lintCertificate(unsigned).filter((finding) => finding.severity === "error");
     if (errors.length === 0) this.#clean.set(template, clean.add(shape));
     return errors.map((finding) => `${finding.id}: ${finding.message}`);
   }
 
   /** Where a relying party asks; an OCSP responder is not asked about itself (RFC 6960 4.2.2.2.1). */
-  #revocationOf(profile: Profile, shortLived: boolean) {
+  #revocationOf(issuer: Issuer, profile: Profile, shortLived: boolean) {
     if (profile.extendedKeyUsage.includes(extendedKeyUsageOids.OCSPSigning)) {
       return { ocspNoCheck: true };
     }
-    return shortLived ? { noRevAvail: true } : this.#urls;
+    return shortLived ? { noRevAvail: true } : this.#urlsOf(issuer);
   }
 
-  #compile(profile: Profile, shortLived: boolean): Template {
+  #compile(issuer: Issuer, profile: Profile, shortLived: boolean): Template {
     return compileTemplate({
       issuer: {
-        subject: this.#issuer.certificate.subject,
-        notAfter: this.#issuer.certificate.notAfter,
-        subjectKeyIdentifier: this.#issuer.keyIdentifier,
+        subject: issuer.certificate.subject,
+        notAfter: issuer.certificate.notAfter,
+        subjectKeyIdentifier: issuer.keyIdentifier,
       },
-      signatureAlgorithm: this.#issuer.signer.algorithm,
+      signatureAlgorithm: issuer.signatureAlgorithm,
       keyUsage: keyUsageByFamily(profile),
       extendedKeyUsage: profile.extendedKeyUsage,
-      ...this.#revocationOf(profile, shortLived),
+      ...this.#revocationOf(issuer, profile, shortLived),
       ...(profile.certificatePolicies && { certificatePolicies: profile.certificatePolicies }),
       ...(profile.nsCertType && { nsCertType: profile.nsCertType }),
       ...(profile.nsComment !== undefined && { nsComment: profile.nsComment }),

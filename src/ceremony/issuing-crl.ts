@@ -1,9 +1,9 @@
 /** A CRL of the issuing authority, made by hand beside a service that runs or does not. */
 
-import { CrlPublisher, type PublishedCrl } from "../authority/crl/publisher.ts";
+import type { PublishedCrl } from "../authority/crl/publisher.ts";
 import { completeCrl, parseCrlName } from "../authority/crl/scope.ts";
 import type { CompiledConfig } from "../config/compile.ts";
-import { openIssuer } from "../config/open-authority.ts";
+import { openCrls, openIssuingKeys } from "../config/open-authority.ts";
 import { openStore } from "../store/open.ts";
 import { CeremonyRefused } from "./refused.ts";
 
@@ -19,17 +19,11 @@ export async function publishIssuingCrl(
 ): Promise<PublishedCrl> {
   const name = list === undefined ? completeCrl : parseCrlName(list);
   if (name === undefined) throw new CeremonyRefused(`${list} is no name of a list.`);
-  const issuer = openIssuer(config, clock());
+  const keys = openIssuingKeys(config, clock());
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {
-    const publisher = new CrlPublisher({
-      issuer,
-      store,
-      ...config.crl,
-      origin: config.publicHttpUrl?.origin,
-      clock,
-    });
-    const found = await publisher.find(name);
+    const crls = openCrls(config, keys, store, clock);
+    const found = await crls.byIssuer(keys.issuers.active.id)?.find(name);
     if (found !== undefined) return found;
     throw new CeremonyRefused(
       `There is no list ${list}: crl.deltaValidity is not set, or no certificate was issued with so many partitions.`,

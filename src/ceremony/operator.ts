@@ -52,7 +52,7 @@ export async function issueOperator(options: OperatorOptions): Promise<void> {
     });
     if (!issued.ok) throw CeremonyRefused.by(issued.refusal);
     const { der } = issued.value;
-    const { intermediates, intermediatesPem } = authority.issuer;
+    const { intermediates, intermediatesPem } = authority.issuers.active;
     const put = (name: string, content: string | Uint8Array, mode: number) =>
       writeNewFile(join(folder, name), content, mode);
     put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCrlSequence } from "../authority/crl/scope.ts";
-import { issuerIdOf } from "../authority/issuer.ts";
+import { issuerIdOf } from "../authority/issuers.ts";
 import { crlSigner } from "../authority/signer/crl-signer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import type { CompiledConfig } from "../config/compile.ts";

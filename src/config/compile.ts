@@ -21,6 +21,9 @@ export interface RateLimit {
   readonly windowSeconds: number;
 }
 
+/** Certificate, chain and key of an issuer, as absolute paths, and how it signs. */
+export type IssuerFiles = Config["issuer"];
+
 /** What the server is built from: nothing in it needs checking again. */
 export interface CompiledConfig {
   readonly name: string;
@@ -34,7 +37,8 @@ export interface CompiledConfig {
   };
   readonly database: Secret;
   /** Paths are absolute. */
-  readonly issuer: Config["issuer"];
+  /** The files of each issuer; the first one issues. */
+  readonly issuers: readonly [IssuerFiles, ...IssuerFiles[]];
   readonly rootCertificate: string;
   readonly tokenKey: string;
   /** By name, in the order of the file. */
@@ -89,7 +93,7 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
     publicHttpUrl: values.publicHttpUrl === undefined ? undefined : new URL(values.publicHttpUrl),
     listeners: listenersOf(values),
     database,
-    issuer,
+    issuers: [issuer],
     rootCertificate,
     tokenKey,
     profiles: profiles.compiled,

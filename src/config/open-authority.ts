@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { Authority } from "../authority/authority.ts";
+import { CrlPublishers } from "../authority/crl/publishers.ts";
 import {
   completeCrl,
   crlPartitions,
@@ -9,7 +10,8 @@ import {
   partitionedFact,
   partitionsFact,
 } from "../authority/crl/scope.ts";
-import { assembleIssuer, type Issuer } from "../authority/issuer.ts";
+import { assembleIssuer, type Issuer } from "../authority/issuers.ts";
+import { type IssuerWithKey, IssuingKeys } from "../authority/issuing-key.ts";
 import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { type PublicUrls, Templates } from "../authority/templates.ts";
 import { openTokenDesk } from "../authority/token/desk.ts";
@@ -20,7 +22,7 @@ import type { Store } from "../store/store.ts";
 import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { fitsKey } from "../x509/key/signature-algorithm.ts";
-import type { CompiledConfig } from "./compile.ts";
+import type { CompiledConfig, IssuerFiles } from "./compile.ts";
 
 export interface OpenOptions {
   readonly alarm: (message: string, fields: Record<string, unknown>) => void;
@@ -34,7 +36,8 @@ export interface OpenOptions {
 export interface OpenedAuthority {
   readonly authority: Authority;
   readonly store: Store;
-  readonly issuer: Issuer;
+  /** What publishes the lists of each issuer. */
+  readonly crls: CrlPublishers;
 }
 
 /**
@@ -46,21 +49,22 @@ export async function openAuthority(
   options: OpenOptions,
 ): Promise<OpenedAuthority> {
   const clock = options.clock ?? (() => new Date());
-  const issuer = openIssuer(config, clock());
-  checkProfiles(config, issuer);
-  const tokenKey = await openTokenKey(config, issuer.root.sha256);
+  const keys = openIssuingKeys(config, clock());
+  const { active } = keys.issuers;
+  checkProfiles(config, active);
+  const tokenKey = await openTokenKey(config, active.root.sha256);
   const { alarm: log, exclusive } = options;
   const store = options.store ?? (await openStore(config.database.reveal(), { exclusive, log }));
   const { partitions } = config.crl;
   // Before the first certificate names its list: only counts that were used are served.
   if (partitions > 1) {
-    await store.putFact(partitionsFact(issuer.id, partitions), clock().toISOString());
-    await store.putFact(partitionedFact(issuer.id), String(partitions));
+    await store.putFact(partitionsFact(active.id, partitions), clock().toISOString());
+    await store.putFact(partitionedFact(active.id), String(partitions));
   }
   const authority = new Authority({
     name: config.name,
-    issuer,
-    templates: new Templates(issuer, publicUrls(config, issuer.id)),
+    keys,
+    templates: new Templates((issuer) => publicUrls(config, issuer.id)),
     store,
     profiles: config.profiles,
     tokens: openTokenDesk(tokenKey, config.name, config.tokens.issuers),
@@ -68,29 +72,50 @@ export async function openAuthority(
     clock,
     alarm: options.alarm,
   });
-  return { authority, store, issuer };
+  return { authority, store, crls: openCrls(config, keys, store, clock) };
 }
 
-/** Loads issuing certificate, chain, root and key. Throws when one cannot be read or used. */
-export function openIssuer(config: CompiledConfig, now: Date): Issuer {
-  const [issuing] = readCertificates(config.issuer.certificate);
-  const [root] = readCertificates(config.rootCertificate);
+/** What publishes the CRLs of every issuer of a configuration. */
+export function openCrls(
+  config: CompiledConfig,
+  keys: IssuingKeys,
+  store: Store,
+  clock: () => Date,
+): CrlPublishers {
+  const origin = config.publicHttpUrl?.origin;
+  return new CrlPublishers(keys, { store, ...config.crl, origin, clock });
+}
+
+/**
+ * Loads certificate, chain, root and key of every issuer. Throws an Error in one sentence for people
+ * when one cannot be read or used.
+ */
+export function openIssuingKeys(config: CompiledConfig, now: Date): IssuingKeys {
+  const [active, ...retiring] = config.issuers;
+  return new IssuingKeys(
+    openIssuer(active, config.rootCertificate, now),
+    retiring.map((files) => openIssuer(files, config.rootCertificate, now)),
+  );
+}
+
+function openIssuer(files: IssuerFiles, rootCertificate: string, now: Date): IssuerWithKey {
+  const [issuing] = readCertificates(files.certificate);
+  const [root] = readCertificates(rootCertificate);
   if (issuing === undefined || root === undefined) {
-    throw new UnusableAuthority(
-      `${config.issuer.certificate} or ${config.rootCertificate} holds no certificate`,
-    );
+    throw new UnusableAuthority(`${files.certificate} or ${rootCertificate} holds no certificate`);
   }
-  const above = readCertificates(config.issuer.chain).filter(
+  const above = readCertificates(files.chain).filter(
     (one) => one.sha256 !== issuing.sha256 && one.sha256 !== root.sha256,
   );
-  const key = readPrivateKey(config.issuer.key, config.issuer.passphrase?.reveal());
-  const { signatureAlgorithm = defaultAlgorithm(key) } = config.issuer;
+  const key = readPrivateKey(files.key, files.passphrase?.reveal());
+  const { signatureAlgorithm = defaultAlgorithm(key) } = files;
   if (!fitsKey(signatureAlgorithm, key)) {
     throw new UnusableAuthority(
       `issuer.signatureAlgorithm: the issuing key (${publicKeyOf(key).keyType}) cannot sign with ${signatureAlgorithm}`,
     );
   }
-  return assembleIssuer([issuing, ...above], root, keySigner(key, signatureAlgorithm), now);
+  const signer = keySigner(key, signatureAlgorithm);
+  return { issuer: assembleIssuer([issuing, ...above], root, signer, now), signer };
 }
 
 /** The key that mints and reads enrolment tokens of this authority. */
@@ -104,7 +129,7 @@ export function openTokenKey(config: CompiledConfig, rootSha256: string): Promis
   };
   return TokenKey.from(
     settings,
-    readPrivateKey(config.tokenKey, config.issuer.passphrase?.reveal()),
+    readPrivateKey(config.tokenKey, config.issuers[0].passphrase?.reveal()),
   );
 }
 

@@ -3,6 +3,7 @@
 import Fastify, { type FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Authority } from "../authority/authority.ts";
+import { issuerIdOf } from "../authority/issuers.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -38,14 +39,19 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
   });
   new Gauge({
     name: "countersign_ca_expiry_timestamp_seconds",
-    help: "End of validity of the CA certificates.",
-    labelNames: ["certificate"],
+    help: "End of validity of the CA certificates; issuer is the name that GET /v1/ca gives it.",
+    labelNames: ["certificate", "issuer"],
     aggregator: "max",
     registers: [registry],
     collect() {
-      const { certificate, root } = authority.issuer;
-      this.set({ certificate: "issuing" }, certificate.notAfter.getTime() / 1000);
-      this.set({ certificate: "root" }, root.notAfter.getTime() / 1000);
+      const { all, roots } = authority.issuers;
+      for (const { id, certificate } of all) {
+        this.set({ certificate: "issuing", issuer: id }, certificate.notAfter.getTime() / 1000);
+      }
+      for (const root of roots) {
+        const issuer = issuerIdOf(root.spki);
+        this.set({ certificate: "root", issuer }, root.notAfter.getTime() / 1000);
+      }
     },
   });
   app.addHook("onResponse", async (request, reply) => {

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import type { Authority } from "../authority/authority.ts";
+import type { Issuer } from "../authority/issuers.ts";
 import { decodePem, encodePem } from "../der/pem.ts";
 import type { Profile } from "../policy/profile.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
@@ -23,6 +24,8 @@ import type { ServerIdentity } from "./tls.ts";
 
 export interface OwnCertificateOptions {
   readonly authority: Authority;
+  /** Who issues it; the active issuer when it is left out. */
+  readonly issuer?: Issuer;
   /** One file with key and chain, so that both change in one rename. */
   readonly file: string;
   readonly names: readonly GeneralName[];
@@ -31,6 +34,12 @@ export interface OwnCertificateOptions {
   readonly profile: Profile;
   /** Encrypts the key on disk. */
   readonly passphrase: string | undefined;
+}
+
+export interface OwnCertificate {
+  readonly issuer: Issuer;
+  readonly identity: ServerIdentity;
+  readonly certificate: Certificate;
 }
 
 /** Part of the lifetime after which a new one is made. */
@@ -43,7 +52,9 @@ const RENEW_AT = 2 / 3;
 export async function obtainOwnCertificate(
   options: OwnCertificateOptions,
   { force = false } = {},
-): Promise<{ identity: ServerIdentity; certificate: Certificate }> {
+): Promise<OwnCertificate> {
+  const { authority, profile } = options;
+  const issuer = issuerFor(options);
   const current = force ? undefined : readCurrent(options);
   if (current !== undefined && (await isGood(current.certificate, options))) return current;
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -54,21 +65,18 @@ export async function obtainOwnCertificate(
     subjectAltNames: options.names,
     privateKey,
   });
-  const issued = await options.authority.issueOwn(csr, options.profile, {
-    kind: "internal",
-    requestId: randomUUID(),
-    address: undefined,
-    reason: options.profile.name,
-  });
+  const origin = { requestId: randomUUID(), address: undefined };
+  const caller = { kind: "internal", ...origin, reason: profile.name } as const;
+  const issued = await authority.issueOwn(csr, profile, caller, issuer);
   if (!issued.ok) {
     throw new Error(`the service cannot issue its own certificate: ${issued.refusal.detail}`);
   }
-  const chain =
-    encodePem("CERTIFICATE", issued.value.der) + options.authority.issuer.intermediatesPem;
+  const chain = encodePem("CERTIFICATE", issued.value.der) + issuer.intermediatesPem;
   replaceFile(options.file, keyToPem(privateKey, options.passphrase) + chain);
   const parsed = parseCertificate(issued.value.der);
   if (!parsed.ok) throw new Error(parsed.refusal.detail);
   return {
+    issuer,
     identity: { key: keyToPem(privateKey, undefined), certificateChain: chain },
     certificate: parsed.value,
   };
@@ -78,6 +86,10 @@ export async function obtainOwnCertificate(
 export function renewalTime(certificate: Certificate): Date {
   const begin = certificate.notBefore.getTime();
   return new Date(begin + (certificate.notAfter.getTime() - begin) * RENEW_AT);
+}
+
+function issuerFor({ issuer, authority }: OwnCertificateOptions): Issuer {
+  return issuer ?? authority.issuers.active;
 }
 
 function serviceName(names: readonly GeneralName[]): string {
@@ -96,9 +108,10 @@ function readCurrent(options: OwnCertificateOptions) {
     const parsed = leaf === undefined ? undefined : parseCertificate(leaf.der);
     if (parsed?.ok !== true) return undefined;
     if (publicKeyOf(key).spkiSha256 !== parsed.value.spkiSha256) return undefined;
-    const chain =
-      encodePem("CERTIFICATE", parsed.value.der) + options.authority.issuer.intermediatesPem;
+    const issuer = issuerFor(options);
+    const chain = encodePem("CERTIFICATE", parsed.value.der) + issuer.intermediatesPem;
     return {
+      issuer,
       certificate: parsed.value,
       identity: { key: keyToPem(key, undefined), certificateChain: chain },
     };
@@ -115,7 +128,7 @@ async function isGood(certificate: Certificate, options: OwnCertificateOptions):
   return (
     stored !== undefined &&
     stored.revocation === undefined &&
-    stored.issuerId === authority.issuer.id &&
+    stored.issuerId === issuerFor(options).id &&
     renewalTime(certificate) > authority.now() &&
     names.every((name) => listed.has(formatGeneralName(name)))
   );

@@ -1,19 +1,18 @@
 /** A certificate and key that the service holds for itself, and the duty that keeps them fresh. */
 
-import type { Certificate } from "../x509/certificate/read.ts";
 import type { Duty } from "./duties.ts";
 import {
+  type OwnCertificate,
   type OwnCertificateOptions,
   obtainOwnCertificate,
   renewalTime,
 } from "./own-certificate.ts";
-import type { ServerIdentity } from "./tls.ts";
 
 export class OwnIdentity {
   readonly #options: OwnCertificateOptions;
-  #held: { readonly identity: ServerIdentity; readonly certificate: Certificate };
+  #held: OwnCertificate;
 
-  private constructor(options: OwnCertificateOptions, held: OwnIdentity["held"]) {
+  private constructor(options: OwnCertificateOptions, held: OwnCertificate) {
     this.#options = options;
     this.#held = held;
   }
@@ -24,7 +23,7 @@ export class OwnIdentity {
   }
 
   /** What is in use now. */
-  get held(): { readonly identity: ServerIdentity; readonly certificate: Certificate } {
+  get held(): OwnCertificate {
     return this.#held;
   }
 
@@ -54,5 +53,5 @@ export interface OwnIdentityDuty {
   /** Whose certificate it is, as the log says it. */
   readonly name: string;
   readonly patienceMs: number;
-  readonly renewed: (held: OwnIdentity["held"]) => void;
+  readonly renewed: (held: OwnCertificate) => void;
 }

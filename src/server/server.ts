@@ -4,7 +4,7 @@ import type http from "node:http";
 import type { Server as TlsServer } from "node:https";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
 import type { Authority } from "../authority/authority.ts";
-import type { Issuer } from "../authority/issuer.ts";
+import type { Issuers } from "../authority/issuers.ts";
 import { timeOrderedId } from "../authority/time-ordered-id.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { refused } from "../refusal.ts";
@@ -76,7 +76,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
 }
 
 function tlsServerFor(parts: ServerParts, listener: http.RequestListener): TlsServer {
-  const settings = tlsSettingsOf(parts.config, parts.authority.issuer);
+  const settings = tlsSettingsOf(parts.config, parts.authority.issuers);
   return createTlsServer(parts.identity, settings, listener);
 }
 
@@ -88,9 +88,9 @@ function ownOrigins({ config, identity }: ServerParts): OwnOrigins {
 }
 
 /** How the TLS listener behaves, from the configuration. */
-export function tlsSettingsOf(config: CompiledConfig, issuer: Issuer): TlsSettings {
+export function tlsSettingsOf(config: CompiledConfig, issuers: Issuers): TlsSettings {
   return {
-    rootPem: issuer.rootPem,
+    rootsPem: issuers.rootsPem,
     requireClientCertificate: config.listeners.tls.requireClientCertificate,
     handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
     headersTimeoutSeconds: config.timeouts.headersSeconds,

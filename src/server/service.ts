@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { FastifyBaseLogger, FastifyInstance } from "fastify";
 import { pino } from "pino";
 import type { Authority } from "../authority/authority.ts";
-import type { Issuer } from "../authority/issuer.ts";
+import type { Issuer } from "../authority/issuers.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { checkProfiles, openAuthority } from "../config/open-authority.ts";
 import type { Store } from "../store/store.ts";
@@ -43,7 +43,6 @@ export interface WorkerOptions {
 export interface RunningService {
   readonly config: CompiledConfig;
   readonly authority: Authority;
-  readonly issuer: Issuer;
   readonly app: FastifyInstance;
   readonly store: Store;
   readonly log: FastifyBaseLogger;
@@ -68,7 +67,7 @@ const STOP_WITHIN_MS = 8_000;
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { config } = options;
   const log = options.log ?? pino({ level: config.logLevel, base: null });
-  const { authority, store, issuer } = await openAuthority(config, {
+  const { authority, store, crls } = await openAuthority(config, {
     alarm: (message, fields) => log.error(fields, message),
     ...(options.clock && { clock: options.clock }),
     exclusive: true,
@@ -81,12 +80,12 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       file: join(config.dataDir, "server.pem"),
       names: withPublicHost(options.hosts, config.publicUrl.hostname),
       profile: ownProfile("countersign-server", ["serverAuth"]),
-      passphrase: config.issuer.passphrase?.reveal(),
+      passphrase: config.issuers[0].passphrase?.reveal(),
     });
     // The framework says each address it listens on at "info"; the welcome has said it already.
     const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
     const patienceMs = options.worker?.first === false ? OTHERS_WAIT_MS : 0;
-    const revocation = await openRevocation(config, authority, store, patienceMs);
+    const revocation = await openRevocation({ config, authority, store, crls, patienceMs });
     const readMetrics = options.worker?.readMetrics;
     const app = await buildServer({
       ...{ config, authority, identity: own.held.identity, revocation, log: frameworkLog },
@@ -105,7 +104,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
 
     if (metrics) opened.push(metrics);
-    stapleOcsp(tls, revocation, () => own.held.certificate, log);
+    stapleOcsp(tls, revocation, () => own.held, log);
     const plainListener = config.listeners.http;
     const plain =
       plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
@@ -113,7 +112,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
 
     const useRenewed = ({ identity, certificate }: OwnIdentity["held"]) => {
-      swapIdentity(tls, identity, tlsSettingsOf(config, issuer));
+      swapIdentity(tls, identity, tlsSettingsOf(config, authority.issuers));
       log.info({ serial: certificate.serial }, "the service's own certificate was renewed");
     };
     const ownDuty = own.duty({
@@ -121,20 +120,22 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       patienceMs,
       renewed: useRenewed,
     });
-    const duties = startDuties([ownDuty, revocation.duty], { clock: () => authority.now(), log });
+    const duties = startDuties([ownDuty, ...revocation.duties], {
+      clock: () => authority.now(),
+      log,
+    });
 
     return {
       config,
       authority,
-      issuer,
       app,
       store,
       log,
       address: app.server.address() as AddressInfo,
       plainAddress: plain?.server.address() as AddressInfo | undefined,
-      exampleSubject: baseSubject(issuer),
+      exampleSubject: baseSubject(authority.issuers.active),
       reload: (next) => {
-        checkProfiles(next, issuer);
+        checkProfiles(next, authority.issuers.active);
         authority.replaceProfiles(next.profiles);
         log.info("policy and profiles were reloaded");
       },

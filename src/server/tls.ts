@@ -9,8 +9,8 @@ export interface ServerIdentity {
 }
 
 export interface TlsSettings {
-  /** PEM of the root: whose client certificates are asked for. */
-  readonly rootPem: string;
+  /** PEM of the roots: whose client certificates are asked for. */
+  readonly rootsPem: string;
   /** The strict mode: the handshake itself refuses whoever holds none. */
   readonly requireClientCertificate: boolean;
   readonly handshakeTimeoutSeconds: number;
@@ -26,7 +26,7 @@ export function contextOptions(identity: ServerIdentity, settings: TlsSettings) 
   return {
     key: identity.key,
     cert: identity.certificateChain,
-    ca: settings.rootPem,
+    ca: settings.rootsPem,
     minVersion: "TLSv1.2",
     // The peer of a connection never changes, so that it can be read once (see caller.ts).
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

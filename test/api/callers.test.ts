@@ -166,7 +166,7 @@ describe("every route, tried by everyone", () => {
       const path = url
         .replace(":serial", "00ff")
         .replace("*", "MEow")
-        .replace(/:issuer\(.*?\)/, authority.service.issuer.id);
+        .replace(/:issuer\(.*?\)/, authority.service.authority.issuers.active.id);
       const answer = await authority.call(method, path, {
         ...(as && { as }),
         ...(token && callerRules[caller].token && { token: await token() }),

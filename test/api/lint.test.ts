@@ -79,14 +79,14 @@ describe("countersign lint", () => {
 
 describe("the same rules before signing", () => {
   test("stop a certificate that breaks one, and let its like through without linting again", () => {
-    const { issuer } = authority.service;
+    const issuer = authority.service.authority.issuers.active;
     const profile = authority.service.authority.profiles.get("server");
     if (!profile) throw new Error("no profile");
-    const templates = new Templates(issuer, {
+    const templates = new Templates(() => ({
       crlDistributionPoints: [],
       ocspUrls: [],
       caIssuersUrls: [],
-    });
+    }));
     const plan: CertificatePlan = {
       profile,
       subject: makeName([{ type: "CN", value: "web" }]),
@@ -99,10 +99,10 @@ describe("the same rules before signing", () => {
     };
     const encode = (content: CertificatePlan) =>
       templates
-        .for(profile, 2_678_400)
+        .for(issuer, profile, 2_678_400)
         .encode({ ...content, serial: "4011223344556677889900112233445566" });
-    expect(templates.lintShape(plan, encode(plan))).toEqual([]);
+    expect(templates.lintShape(issuer, plan, encode(plan))).toEqual([]);
     const relative = { ...plan, subjectAltNames: [{ kind: "uri" as const, value: "no/scheme" }] };
-    expect(templates.lintShape(relative, encode(relative)).join()).toMatch(/e_\w+/);
+    expect(templates.lintShape(issuer, relative, encode(relative)).join()).toMatch(/e_\w+/);
   });
 });

@@ -23,7 +23,9 @@ describe("GET /metrics", () => {
     expect(text).toContain(
       'countersign_requests_total{method="GET",route="/v1/certificates/:serial",status="200"} 1',
     );
-    expect(text).toMatch(/countersign_ca_expiry_timestamp_seconds\{certificate="issuing"\} \d+/);
+    expect(text).toMatch(
+      /countersign_ca_expiry_timestamp_seconds\{certificate="issuing",issuer="[0-9a-f]{16}"\} \d+/,
+    );
     expect(text).not.toContain(holder.serial);
     expect((await authority.call("GET", "/metrics", { as: holder })).status).toBe(403);
   });

@@ -19,7 +19,7 @@ afterAll(() => authority?.stop());
 const port = () => authority.service.plainAddress?.port ?? 0;
 const ocsp = (of = serial, nonce?: Uint8Array) =>
   encodeOcspRequest({
-    certIds: [certIdOf(authority.service.issuer.certificate, of, "sha1")],
+    certIds: [certIdOf(authority.service.authority.issuers.active.certificate, of, "sha1")],
     ...(nonce && { nonce }),
   });
 const post = (body: Uint8Array, headers = "") =>
@@ -133,7 +133,7 @@ test("a connection goes on with anything else, and requests sent at once are ans
   const never = ocsp("4000112233445566778899aabbccddeeff");
   send(Buffer.concat([post(never), post(ocsp())]));
   expect([statusOf(await next()), statusOf(await next())]).toEqual(["unknown", "good"]);
-  send(`GET /crl/${authority.service.issuer.id}.crl HTTP/1.1\r\nHost: a\r\n\r\n`);
+  send(`GET /crl/${authority.service.authority.issuers.active.id}.crl HTTP/1.1\r\nHost: a\r\n\r\n`);
   expect((await next()).head).toMatch(/application\/pkix-crl/);
   send("GET /v1/ca HTTP/1.1\r\nHost: a\r\n\r\n");
   expect((await next()).status).toBe(404);

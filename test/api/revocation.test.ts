@@ -32,7 +32,8 @@ const talk = async (line: string) =>
 
 beforeAll(async () => {
   authority = await startAuthority({ clock: () => new Date(Date.now() + offset) });
-  const { plainAddress, issuer } = authority.service;
+  const { plainAddress } = authority.service;
+  const issuer = authority.service.authority.issuers.active;
   plain = `http://127.0.0.1:${plainAddress?.port}`;
   crlUrl = `${plain}/crl/${issuer.id}`;
   writeFileSync(join(folder, "root.pem"), authority.root);
@@ -232,8 +233,8 @@ describe("OCSP", () => {
   };
 
   test("unknown for another issuer's and for serials never issued; good only for what is in the index", async () => {
-    const issuing = authority.service.issuer.certificate;
-    const { root } = authority.service.issuer;
+    const issuing = authority.service.authority.issuers.active.certificate;
+    const { root } = authority.service.authority.issuers.active;
     const never = certIdOf(issuing, "4000112233445566778899aabbccddeeff");
     const others = certIdOf(root, (await enrol("other")).serial);
     expect(statusOf((await post(encodeOcspRequest({ certIds: [never] }))).der)).toBe("unknown");
@@ -242,7 +243,9 @@ describe("OCSP", () => {
 
   test("caching headers without a nonce, none with; a kept answer changes with the status", async () => {
     const { serial } = await enrol("cached");
-    const certIds = [certIdOf(authority.service.issuer.certificate, serial, "sha1")];
+    const certIds = [
+      certIdOf(authority.service.authority.issuers.active.certificate, serial, "sha1"),
+    ];
     const [one, two] = [
       await post(encodeOcspRequest({ certIds })),
       await post(encodeOcspRequest({ certIds })),
@@ -309,8 +312,12 @@ describe("the plain listener", () => {
       expect([list, (await fetch(`${crlUrl}/${list}.crl`)).status]).toEqual([list, 404]);
       expect([list, (await fetch(`${crlUrl}/${list}.pem`)).status]).toEqual([list, 404]);
     }
-    const issuer = await bytes(`${plain}/issuers/${authority.service.issuer.id}.crt`);
-    expect(Buffer.from(issuer).equals(authority.service.issuer.certificate.der)).toBe(true);
+    const issuer = await bytes(
+      `${plain}/issuers/${authority.service.authority.issuers.active.id}.crt`,
+    );
+    expect(
+      Buffer.from(issuer).equals(authority.service.authority.issuers.active.certificate.der),
+    ).toBe(true);
   });
 
   test("ETag, If-None-Match, Last-Modified and If-Modified-Since save the transfer", async () => {
@@ -333,7 +340,7 @@ describe("the plain listener", () => {
   });
 
   test("TLS serves the same", async () => {
-    const path = `/crl/${authority.service.issuer.id}.crl`;
+    const path = `/crl/${authority.service.authority.issuers.active.id}.crl`;
     expect((await authority.call("GET", path)).bytes.equals(await bytes(plain + path))).toBe(true);
   });
 });
@@ -364,7 +371,7 @@ describe("countersign crl publish", () => {
   });
 
   test("--revoke ends an issuing certificate for good: it stays on the root's next lists", async () => {
-    const { serial } = authority.service.issuer.certificate;
+    const { serial } = authority.service.authority.issuers.active.certificate;
     expect(await countersign(`--root --revoke ${serial} --out revoked.pem`)).toContain(
       "number 2, 1 revoked",
     );

@@ -5,6 +5,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Authority } from "../../src/authority/authority.ts";
 import { identityOf } from "../../src/authority/caller.ts";
+import { openCrls, openIssuingKeys } from "../../src/config/open-authority.ts";
 import { accepted, refused } from "../../src/refusal.ts";
 import { originOf, proveCallers, requireCallers } from "../../src/server/caller.ts";
 import { OwnIdentity } from "../../src/server/own-identity.ts";
@@ -58,9 +59,12 @@ async function serveBeside({ service, folder }: TestAuthority): Promise<FastifyI
     profile: ownProfile("countersign-server", ["serverAuth"]),
     passphrase: undefined,
   });
+  const clock = () => issuing.now();
+  const crls = openCrls(config, openIssuingKeys(config, clock()), store, clock);
+  const parts = { config, authority: issuing, store, crls, patienceMs: 0 };
   const server = await buildServer({
     ...{ config, authority: issuing, identity: held.identity, log: pino({ level: "silent" }) },
-    revocation: await openRevocation(config, issuing, store),
+    revocation: await openRevocation(parts),
   });
   server.register(async (scope) => toyProtocol(scope, issuing));
   await server.listen({ host: "127.0.0.1", port: 0 });

@@ -43,7 +43,7 @@ beforeAll(async () => {
   revoked = await authority.enrol({ cn: "revoked" });
   const path = `/v1/certificates/${revoked.serial}/revoke`;
   await authority.call("POST", path, { as: authority.operator, body: { reason: "keyCompromise" } });
-  await crlNumber(authority, authority.service.issuer.id);
+  await crlNumber(authority, authority.service.authority.issuers.active.id);
 
   backup = place("backup");
   const args = ["--data", authority.folder, "--with-keys", "--passphrase-file", passphrase];
@@ -57,7 +57,7 @@ beforeAll(async () => {
   for (const { serial } of [later, before].slice(0, 1)) {
     const at = `/v1/certificates/${serial}/revoke`;
     await authority.call("POST", at, { as: authority.operator, body: { reason: "superseded" } });
-    lastNumber = await crlNumber(authority, authority.service.issuer.id);
+    lastNumber = await crlNumber(authority, authority.service.authority.issuers.active.id);
   }
 });
 afterAll(() => authority?.stop());
@@ -123,9 +123,9 @@ describe("restored into an empty folder", () => {
     expect((await served.call("POST", "/v1/certificates/renew", { as: before })).status).toBe(201);
     expect((await served.call("POST", "/v1/certificates/renew", { as: revoked })).status).toBe(401);
     expect((await served.call("POST", "/v1/certificates/renew", { as: later })).status).toBe(401);
-    expect(await crlNumber(served as never, authority.service.issuer.id)).toBeGreaterThan(
-      lastNumber,
-    );
+    expect(
+      await crlNumber(served as never, authority.service.authority.issuers.active.id),
+    ).toBeGreaterThan(lastNumber);
     await served.stop();
     expect((await countersign("doctor", "--data", folder)).said).toMatch(/nothing is wrong/);
   });

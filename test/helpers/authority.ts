@@ -177,10 +177,10 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
 }
 
 /** What every test above unit level ends with: all that is on record is what it should be. */
-export async function checkAuthority({ store, issuer, config }: RunningService): Promise<void> {
+export async function checkAuthority({ store, authority, config }: RunningService): Promise<void> {
   const { findings } = await examine({
     store,
-    issuers: [issuer.certificate],
+    issuers: authority.issuers.all.map((one) => one.certificate),
     profiles: config.profiles,
     now: new Date(),
   });

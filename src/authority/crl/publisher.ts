@@ -8,8 +8,8 @@ import {
   encodeTbsCertList,
   hasListExtensions,
 } from "../../x509/crl/encode.ts";
-import type { Issuer } from "../issuer.ts";
-import { type CrlSigner, crlSigner } from "../signer/crl-signer.ts";
+import type { Issuer } from "../issuers.ts";
+import type { CrlSigner } from "../signer/crl-signer.ts";
 import type { CrlEntries } from "./entries.ts";
 import { Fresh } from "./fresh.ts";
 import { RevocationHistory } from "./history.ts";
@@ -33,6 +33,7 @@ export interface PublishedCrl {
 
 export interface CrlOptions {
   readonly issuer: Issuer;
+  readonly signer: CrlSigner;
   readonly store: Store;
   readonly validitySeconds: number;
   /** Undefined: there are no delta CRLs. */
@@ -65,7 +66,6 @@ const MOST_ATTEMPTS = 20;
  */
 export class CrlPublisher {
   readonly #options: CrlOptions;
-  readonly #signer: CrlSigner;
   readonly #lists = new Map<string, List>();
   /** By the count of partitions; entries that stand on complete lists, and what changed lately. */
   readonly #complete = new Map<number, RevocationHistory>();
@@ -75,7 +75,6 @@ export class CrlPublisher {
 
   constructor(options: CrlOptions) {
     this.#options = options;
-    this.#signer = crlSigner(options.issuer.signer);
   }
 
   /** The CRL of all certificates; everything that was revoked before the call is on it. */
@@ -185,7 +184,7 @@ export class CrlPublisher {
   }
 
   async #make({ name, published }: List, content: Content, now: Date): Promise<StoredCrl> {
-    const { issuer, store, validitySeconds, deltaValiditySeconds } = this.#options;
+    const { issuer, signer, store, validitySeconds, deltaValiditySeconds } = this.#options;
     const { history, entries, baseCrlNumber } = content;
     const points = await this.#pointsOf(name);
     // An expired certificate stays on the list until one CRL was issued after its end (RFC 5280
@@ -200,7 +199,6 @@ export class CrlPublisher {
     const thisUpdate = wholeSeconds(now);
     const seconds = name.delta ? (deltaValiditySeconds ?? validitySeconds) : validitySeconds;
     const nextUpdate = new Date(thisUpdate.getTime() + seconds * 1000);
-    const signer = this.#signer;
     // From here to the end of encoding nothing is waited for: entries and their place belong together.
     const { sequence } = history;
     const tbs = encodeTbsCertList({

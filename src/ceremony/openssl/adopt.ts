@@ -6,7 +6,7 @@
 import { X509Certificate } from "node:crypto";
 import { auditLine } from "../../authority/audit.ts";
 import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
-import { issuerIdOf } from "../../authority/issuer.ts";
+import { issuerIdOf } from "../../authority/issuers.ts";
 import type { IndexEntry } from "../../openssl/index-txt.ts";
 import type { NewCertificate, NewIssuance, RevocationReason, Store } from "../../store/store.ts";
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";

@@ -40,12 +40,11 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
     );
   }
   const config = readCompiledConfig(flags);
-  const { issuer } = config;
-  const keys = [issuer.key, config.tokenKey, "operator.key"];
+  const { issuers } = config;
+  const keys = [...issuers.map((one) => one.key), config.tokenKey, "operator.key"];
   const open = [
     config.rootCertificate,
-    issuer.certificate,
-    issuer.chain,
+    ...issuers.flatMap(({ certificate, chain }) => [certificate, chain]),
     "operator.crt",
     rootCrlFile,
   ];
@@ -57,7 +56,7 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
     folder: config.dataDir,
     database: config.database.reveal(),
     files,
-    folderPassphrase: issuer.passphrase?.reveal(),
+    folderPassphrase: issuers[0].passphrase?.reveal(),
     keysPassphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
     target: file,
     now: new Date(),
@@ -78,7 +77,7 @@ async function runRestore(file: string, flags: BackupFlags): Promise<void> {
       const config = readCompiledConfig(flags);
       return {
         database: config.database.reveal(),
-        folderPassphrase: config.issuer.passphrase?.reveal(),
+        folderPassphrase: config.issuers[0].passphrase?.reveal(),
       };
     },
     verify: async () => {

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { type Examination, examine } from "../../authority/examine.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
-import { openIssuer } from "../../config/open-authority.ts";
+import { openIssuingKeys } from "../../config/open-authority.ts";
 import { openStore } from "../../store/open.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";
 import { CommandFailure } from "../failure.ts";
@@ -54,7 +54,8 @@ async function runDoctor(flags: DoctorFlags): Promise<void> {
 export async function lookAt(config: CompiledConfig): Promise<Examination> {
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {
-    const issuers = [config.issuer.certificate, config.issuer.chain].flatMap((file) => {
+    const files = config.issuers.flatMap(({ certificate, chain }) => [certificate, chain]);
+    const issuers = files.flatMap((file) => {
       const chain = existsSync(file)
         ? parseCertificateChain(readFileSync(file, "utf8"))
         : undefined;
@@ -82,10 +83,13 @@ export function formatExamination({ certificates, unverified, findings }: Examin
 
 /** A key that others can read is no secret any more. */
 function keyFindings(config: CompiledConfig): string[] {
-  const files = [config.issuer.key, config.tokenKey];
-  for (const name of ["operator.key", "server.pem", "ocsp.pem", "root.key"]) {
-    files.push(join(config.dataDir, name));
-  }
+  const responders = readdirSync(config.dataDir).filter((name) => /^ocsp.*\.pem$/.test(name));
+  const names = ["operator.key", "server.pem", "root.key", ...responders];
+  const files = [
+    ...config.issuers.map((one) => one.key),
+    config.tokenKey,
+    ...names.map((name) => join(config.dataDir, name)),
+  ];
   return files
     .filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0)
     .map((file) => `${file} can be read by others: chmod 600 ${file}`);
@@ -93,7 +97,7 @@ function keyFindings(config: CompiledConfig): string[] {
 
 function issuerFindings(config: CompiledConfig): string[] {
   try {
-    const { certificate } = openIssuer(config, new Date());
+    const { certificate } = openIssuingKeys(config, new Date()).issuers.active;
     const days = (certificate.notAfter.getTime() - Date.now()) / 86_400_000;
     return days > 90
       ? []

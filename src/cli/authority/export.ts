@@ -13,9 +13,9 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { toIndexLine } from "../../authority/index-line.ts";
 import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
-import { issuerIdOf } from "../../authority/issuer.ts";
+import { toIndexLine } from "../../authority/index-line.ts";
+import { issuerIdOf } from "../../authority/issuers.ts";
 import { writeNewFile } from "../../ceremony/folder.ts";
 import { compileConfig } from "../../config/compile.ts";
 import { basePolicyOf } from "../../config/profile-options.ts";
@@ -56,7 +56,8 @@ async function runExport(dir: string, flags: ExportFlags): Promise<void> {
   const loaded = readConfig(flags);
   const compiled = compileConfig(loaded);
   if (!compiled.ok) throw failure(compiled.refusal);
-  const { issuer, profiles, crl, publicHttpUrl, database } = compiled.value;
+  const { profiles, crl, publicHttpUrl, database } = compiled.value;
+  const [issuer] = compiled.value.issuers;
   const chain = parseCertificateChain(readFileSync(issuer.certificate, "utf8"));
   const own = chain.ok ? chain.value[0] : undefined;
   if (own === undefined) throw new CommandFailure(`${issuer.certificate} holds no certificate.`);

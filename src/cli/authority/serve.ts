@@ -94,14 +94,14 @@ function reload(flags: DataFlags, service: RunningService): void {
 
 /** At most nine lines, so that with npm's own the first screen stays under fifteen. */
 function printWelcome(flags: DataFlags, service: RunningService, created: boolean): void {
-  const { config, issuer } = service;
+  const { config, authority } = service;
   const data = flags.data;
   const own = data === "data" ? "" : ` --data ${data}`;
   const plain =
     service.plainAddress === undefined
       ? ""
       : `  ${config.publicHttpUrl?.origin ?? portOf(service.plainAddress)} (CRL, OCSP)`;
-  const fingerprint = issuer.root.sha256.toUpperCase().match(/../g)?.join(":");
+  const fingerprint = authority.issuers.active.root.sha256.toUpperCase().match(/../g)?.join(":");
   const subject = exampleSubject(service);
   console.log(
     `Countersign ${version}: ${config.name}, ${created ? "created" : "found"} in ${data}`,

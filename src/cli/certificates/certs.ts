@@ -210,7 +210,7 @@ async function call(
 }
 
 function credentials(flags: OperatorFlags, config: CompiledConfig) {
-  const passphrase = config.issuer.passphrase?.reveal();
+  const passphrase = config.issuers[0].passphrase?.reveal();
   try {
     return {
       ca: readFileSync(config.rootCertificate),

@@ -170,7 +170,7 @@ export function sendIssued(
   }
   if (type === "application/json") return reply.type(type).send(toIssuedEntry(authority, issued));
   if (type === derType) return reply.type(type).send(Buffer.from(issued.der));
-  return reply.type(pemChainType).send(toPemChain(authority, issued.der));
+  return reply.type(pemChainType).send(toPemChain(authority, issued.certificate, issued.der));
 }
 
 /** Header values are ASCII: anything else is written as \u escapes. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
+import type { Issuer, Issuers } from "../../authority/issuers.ts";
 import { refused } from "../../refusal.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import { parsePublicKey } from "../../x509/key/read-public.ts";
@@ -49,8 +50,11 @@ const caDescription = Type.Object(
 );
 
 /** `/v1/ca`: who signs, and the certificates to trust. */
-export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrls): void {
-  const { issuer } = authority;
+export function caRoutes(
+  app: FastifyInstance,
+  authority: Authority,
+  urlsOf: (issuer: Issuer) => CaUrls,
+): void {
   app.get(
     "/v1/ca",
     {
@@ -62,16 +66,16 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
         response: { 200: caDescription },
       },
     },
-    async () => ({
-      name: authority.name,
-      issuers: [issuer.certificate, ...issuer.intermediates.slice(1)].map((one, position) => ({
-        ...(position === 0 && { id: issuer.id }),
-        ...describe(one),
-      })),
-      root: describe(issuer.root),
-      urls,
-      profiles: [...authority.profiles.keys()],
-    }),
+    async () => {
+      const { active } = authority.issuers;
+      return {
+        name: authority.name,
+        issuers: describeIssuers(authority.issuers),
+        root: describe(active.root),
+        urls: urlsOf(active),
+        profiles: [...authority.profiles.keys()],
+      };
+    },
   );
 
   const pemAnswer = (description: string) => ({
@@ -90,7 +94,8 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
     },
     async (request, reply) => {
       unwrap(chooseType(request, [pemChainType, "text/plain"]));
-      return reply.type(pemChainType).send(issuer.intermediatesPem + issuer.rootPem);
+      const { intermediatesPem, rootPem } = authority.issuers.active;
+      return reply.type(pemChainType).send(intermediatesPem + rootPem);
     },
   );
 
@@ -120,7 +125,8 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
       unwrap(chooseType(request, [pemChainType, "text/plain"]));
       const { sha256 } = request.query as { sha256?: string };
       const wanted = sha256?.replaceAll(":", "").toLowerCase();
-      if (wanted !== undefined && wanted !== issuer.root.sha256) {
+      const { root, rootPem } = authority.issuers.active;
+      if (wanted !== undefined && wanted !== root.sha256) {
         unwrap(
           refused(
             "not-found",
@@ -128,9 +134,16 @@ export function caRoutes(app: FastifyInstance, authority: Authority, urls: CaUrl
           ),
         );
       }
-      return reply.type(pemChainType).send(issuer.rootPem);
+      return reply.type(pemChainType).send(rootPem);
     },
   );
+}
+
+/** The issuers, the active one first, and behind them the certificates between them and a root. */
+function describeIssuers({ all, certificates }: Issuers) {
+  const own = all.map((one) => ({ id: one.id, ...describe(one.certificate) }));
+  const known = new Set(all.flatMap((one) => [one.certificate.sha256, one.root.sha256]));
+  return [...own, ...certificates.filter((one) => !known.has(one.sha256)).map(describe)];
 }
 
 function describe(certificate: Certificate) {

@@ -18,15 +18,14 @@ export type Entry = {
 
 /** The entry without its PEM parts. */
 export function toEntry(authority: Authority, stored: StoredCertificate): Entry {
-  const { issuer } = authority;
+  const issuer = authority.issuers.byId(stored.issuerId);
   return {
     serial: stored.serial,
     status: statusAt(stored, authority.now()),
     profile: stored.profile,
     subject: stored.subject,
     subjectAltNames: [...stored.subjectAltNames],
-    issuer:
-      stored.issuerId === issuer.id ? formatName(issuer.certificate.subject) : stored.issuerId,
+    issuer: issuer === undefined ? stored.issuerId : formatName(issuer.certificate.subject),
     notBefore: stored.notBefore.toISOString(),
     notAfter: stored.notAfter.toISOString(),
     issuedAt: stored.issuedAt.toISOString(),
@@ -53,13 +52,22 @@ export function toFullEntry(
   return {
     ...toEntry(authority, stored),
     certificate: encodePem("CERTIFICATE", der),
-    chain: authority.issuer.intermediatesPem,
+    chain: intermediatesPemOf(authority, stored),
   };
 }
 
-/** Leaf first, then the issuers below the root. */
-export function toPemChain(authority: Authority, der: Uint8Array): string {
-  return encodePem("CERTIFICATE", der) + authority.issuer.intermediatesPem;
+/** Leaf first, then its issuer and those above it, below the root. */
+export function toPemChain(
+  authority: Authority,
+  stored: StoredCertificate,
+  der: Uint8Array,
+): string {
+  return encodePem("CERTIFICATE", der) + intermediatesPemOf(authority, stored);
+}
+
+/** Empty for a certificate of an issuer that is not here, such as some that were imported. */
+function intermediatesPemOf(authority: Authority, { issuerId }: StoredCertificate): string {
+  return authority.issuers.byId(issuerId)?.intermediatesPem ?? "";
 }
 
 /** The JSON answer to an issuance. */

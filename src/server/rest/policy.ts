@@ -67,7 +67,7 @@ export function policyRoutes(app: FastifyInstance, authority: Authority): void {
 }
 
 function describe(profile: Profile, authority: Authority) {
-  const own = attributesOf(authority.issuer.certificate.subject);
+  const own = attributesOf(authority.issuers.active.certificate.subject);
   return {
     name: profile.name,
     role: profile.role,

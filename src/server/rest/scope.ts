@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
-import type { Issuer } from "../../authority/issuer.ts";
+import type { Issuer } from "../../authority/issuers.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import { proveCallers, provenByConnection } from "../caller.ts";
 import { docsRoutes } from "../docs/docs.ts";
@@ -38,7 +38,7 @@ export async function restScope(scope: FastifyInstance, parts: RestParts): Promi
 
   certificateRoutes(scope, authority, config.indexReaders);
   renewalInfoRoutes(scope, authority);
-  caRoutes(scope, authority, caUrls(config, authority.issuer));
+  caRoutes(scope, authority, (issuer) => caUrls(config, issuer));
   policyRoutes(scope, authority);
   tokenRoutes(scope, authority);
   auditRoutes(scope, authority);

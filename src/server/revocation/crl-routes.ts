@@ -1,16 +1,17 @@
 /** CRLs and issuers' certificates, as RFC 5280 4.2.1.13 and 4.2.2.1 want them over HTTP. */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { CrlPublisher, PublishedCrl } from "../../authority/crl/publisher.ts";
+import type { PublishedCrl } from "../../authority/crl/publisher.ts";
+import type { CrlPublishers } from "../../authority/crl/publishers.ts";
 import { completeCrl, parseCrlName } from "../../authority/crl/scope.ts";
-import { type Issuer, issuerIdOf } from "../../authority/issuer.ts";
+import { type Issuers, issuerIdOf } from "../../authority/issuers.ts";
 import { Problem } from "../problem.ts";
 import { etagOf, sendCacheable } from "./cacheable.ts";
 import { bufferOf, crlEtag, crlPem } from "./crl-bodies.ts";
 
 export interface CrlParts {
-  readonly issuer: Issuer;
-  readonly crl: CrlPublisher;
+  readonly issuers: Issuers;
+  readonly crls: CrlPublishers;
   /** The root's own CRL, as `countersign crl publish --root` left it; undefined when there is none. */
   readonly rootCrl: () => Pick<PublishedCrl, "der" | "thisUpdate" | "nextUpdate"> | undefined;
 }
@@ -74,10 +75,10 @@ export function crlRoutes(app: FastifyInstance, parts: CrlParts): void {
       handler,
     );
   }
-  issuerRoute(app, parts.issuer);
+  issuerRoute(app, parts.issuers);
 }
 
-function issuerRoute(app: FastifyInstance, issuer: Issuer): void {
+function issuerRoute(app: FastifyInstance, issuers: Issuers): void {
   app.get(
     "/issuers/:issuer(^[0-9a-f]{16}$).crt",
     {
@@ -92,9 +93,7 @@ function issuerRoute(app: FastifyInstance, issuer: Issuer): void {
     },
     async (request, reply) => {
       const { issuer: id } = request.params as { issuer: string };
-      const found = [issuer.certificate, ...issuer.intermediates, issuer.root].find(
-        (one) => issuerIdOf(one.spki) === id,
-      );
+      const found = issuers.certificates.find((one) => issuerIdOf(one.spki) === id);
       if (found === undefined) throw unknownIssuer(id);
       const dayAhead = new Date(Date.now() + 86_400_000);
       return sendCacheable(request, reply, {
@@ -115,18 +114,19 @@ function binary(type: string, description: string) {
   };
 }
 
-async function findCrl(request: FastifyRequest, { issuer, crl, rootCrl }: CrlParts) {
+async function findCrl(request: FastifyRequest, { issuers, crls, rootCrl }: CrlParts) {
   const { issuer: id, list } = request.params as { issuer: string; list?: string };
   const name = list === undefined ? completeCrl : parseCrlName(list);
-  if (id === issuer.id) {
-    const found = name && (await crl.find(name));
+  const publisher = crls.byIssuer(id);
+  if (publisher !== undefined) {
+    const found = name && (await publisher.find(name));
     if (found !== undefined) return found;
     throw new Problem({
       code: "not-found",
       detail: `There is no list ${list} here: no certificate and no list names it.`,
     });
   }
-  const isRoot = id === issuerIdOf(issuer.root.spki) && list === undefined;
+  const isRoot = id === issuerIdOf(issuers.active.root.spki) && list === undefined;
   const found = isRoot ? rootCrl() : undefined;
   if (found === undefined) throw unknownIssuer(id);
   return found;

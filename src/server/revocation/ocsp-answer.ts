@@ -1,7 +1,8 @@
 /** An OCSP answer as HTTP: what it says to caches, the same on every way that leads here. */
 
 import { createHash } from "node:crypto";
-import type { OcspAnswer, OcspResponder } from "../../authority/ocsp/responder.ts";
+import type { OcspAnswer } from "../../authority/ocsp/issuer-responder.ts";
+import type { OcspResponder } from "../../authority/ocsp/responder.ts";
 import { StoreUnavailable } from "../../store/store.ts";
 import { encodeOcspError } from "../../x509/ocsp/encode.ts";
 

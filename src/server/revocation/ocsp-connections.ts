@@ -7,7 +7,8 @@
 
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import type { OcspAnswer, OcspResponder } from "../../authority/ocsp/responder.ts";
+import type { OcspAnswer } from "../../authority/ocsp/issuer-responder.ts";
+import type { OcspResponder } from "../../authority/ocsp/responder.ts";
 import { answerOcsp, cacheControl, lastingHeaders } from "./ocsp-answer.ts";
 import { type OcspCall, readOcspCall } from "./ocsp-call.ts";
 

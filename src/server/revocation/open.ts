@@ -1,82 +1,101 @@
-/** Puts together what publishes revocation: the CRL, the responder with its own certificate, stapling. */
+/** Puts together what publishes revocation: CRLs, responders with their certificates, stapling. */
 
 import { createPrivateKey } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Server as TlsServer } from "node:https";
 import { join } from "node:path";
 import type { Authority } from "../../authority/authority.ts";
-import { CrlPublisher } from "../../authority/crl/publisher.ts";
-import { OcspResponder, type ResponderIdentity } from "../../authority/ocsp/responder.ts";
+import type { CrlPublishers } from "../../authority/crl/publishers.ts";
+import type { Issuer } from "../../authority/issuers.ts";
+import { IssuerResponder, type ResponderIdentity } from "../../authority/ocsp/issuer-responder.ts";
+import { OcspResponder } from "../../authority/ocsp/responder.ts";
 import { keySigner } from "../../authority/signer/key-file.ts";
 import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
 import { rootCrlFile } from "../../config/data-folder.ts";
 import type { Store } from "../../store/store.ts";
-import type { Certificate } from "../../x509/certificate/read.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
 import type { Duty } from "../duties.ts";
+import type { OwnCertificate } from "../own-certificate.ts";
 import { OwnIdentity } from "../own-identity.ts";
 import { ownProfile } from "../own-profile.ts";
 import type { RevocationParts } from "./routes.ts";
 
 export interface Revocation extends RevocationParts {
-  /** Keeps the responder's certificate fresh. */
-  readonly duty: Duty;
+  /** Keep the responders' certificates fresh. */
+  readonly duties: readonly Duty[];
 }
 
-/** Opens CRL and OCSP of an authority; issues the responder's certificate when there is none. */
-export async function openRevocation(
-  config: CompiledConfig,
-  authority: Authority,
-  store: Store,
-  /** How long after its time the responder's certificate is looked at; others may renew it. */
-  patienceMs = 0,
-): Promise<Revocation> {
-  const { issuer } = authority;
-  const clock = () => authority.now();
+export interface RevocationOptions {
+  readonly config: CompiledConfig;
+  readonly authority: Authority;
+  readonly store: Store;
+  readonly crls: CrlPublishers;
+  /** How long after its time a responder's certificate is looked at; others may renew it. */
+  readonly patienceMs: number;
+}
+
+/** Opens CRL and OCSP of every issuer; issues the responders' certificates where there is none. */
+export async function openRevocation(options: RevocationOptions): Promise<Revocation> {
+  const { config, authority, crls } = options;
+  const { active, all } = authority.issuers;
+  const opened = await Promise.all([
+    openResponder(options, active),
+    ...all.slice(1).map((issuer) => openResponder(options, issuer)),
+  ] as const);
+  const [first, ...others] = opened;
+  return {
+    issuers: authority.issuers,
+    crls,
+    ocsp: new OcspResponder(
+      first.responder,
+      others.map((one) => one.responder),
+    ),
+    rootCrl: rootCrlReader(join(config.dataDir, rootCrlFile)),
+    duties: opened.map((one) => one.duty),
+  };
+}
+
+/** The responder of one issuer, with a certificate that this very issuer issued. */
+async function openResponder(
+  { config, authority, store, patienceMs }: RevocationOptions,
+  issuer: Issuer,
+) {
+  const isActive = issuer === authority.issuers.active;
   const own = await OwnIdentity.open({
     authority,
-    file: join(config.dataDir, "ocsp.pem"),
+    issuer,
+    file: join(config.dataDir, isActive ? "ocsp.pem" : `ocsp-${issuer.id}.pem`),
     names: [],
     commonName: "OCSP responder",
     profile: ownProfile("countersign-ocsp", ["OCSPSigning"]),
-    passphrase: config.issuer.passphrase?.reveal(),
+    passphrase: config.issuers[0].passphrase?.reveal(),
   });
   let identity = responderIdentity(own.held);
-  return {
+  const responder = new IssuerResponder({
     issuer,
-    crl: new CrlPublisher({
-      issuer,
-      store,
-      ...config.crl,
-      origin: config.publicHttpUrl?.origin,
-      clock,
-    }),
-    ocsp: new OcspResponder({
-      issuer,
-      store,
-      identity: () => identity,
-      validitySeconds: config.ocsp.validitySeconds,
-      nonce: config.ocsp.nonce,
-      clock,
-    }),
-    rootCrl: rootCrlReader(join(config.dataDir, rootCrlFile)),
-    duty: own.duty({
-      name: "the certificate of the OCSP responder",
-      patienceMs,
-      renewed: (held) => {
-        identity = responderIdentity(held);
-      },
-    }),
-  };
+    store,
+    identity: () => identity,
+    validitySeconds: config.ocsp.validitySeconds,
+    nonce: config.ocsp.nonce,
+    clock: () => authority.now(),
+  });
+  const duty = own.duty({
+    name: `the certificate of the OCSP responder${isActive ? "" : ` of issuer ${issuer.id}`}`,
+    patienceMs,
+    renewed: (held) => {
+      identity = responderIdentity(held);
+    },
+  });
+  return { responder, duty };
 }
 
 /** Staples the service's own status to its handshakes (RFC 6066 8), for clients that ask. */
 export function stapleOcsp(
   tls: TlsServer,
-  { issuer, ocsp }: RevocationParts,
-  certificate: () => Certificate,
+  { ocsp }: Pick<RevocationParts, "ocsp">,
+  own: () => Pick<OwnCertificate, "issuer" | "certificate">,
   log: { error: (fields: object, text: string) => void },
 ): void {
   tls.on(
@@ -86,7 +105,8 @@ export function stapleOcsp(
       _issuer: Buffer,
       callback: (error: Error | null, response: Buffer | null) => void,
     ) => {
-      const id = certIdOf(issuer.certificate, certificate().serial, "sha1");
+      const { issuer, certificate } = own();
+      const id = certIdOf(issuer.certificate, certificate.serial, "sha1");
       ocsp.answer(encodeOcspRequest({ certIds: [id] })).then(
         ({ der }) => callback(null, Buffer.from(der)),
         (error: unknown) => {
@@ -99,7 +119,7 @@ export function stapleOcsp(
   );
 }
 
-function responderIdentity({ identity, certificate }: OwnIdentity["held"]): ResponderIdentity {
+function responderIdentity({ identity, certificate }: OwnCertificate): ResponderIdentity {
   return { certificate, signer: ocspSigner(keySigner(createPrivateKey(identity.key))) };
 }
 

@@ -1,7 +1,8 @@
 /** What RFC 5280 and 6960 want over plain HTTP: CRL, OCSP, issuer certificates. TLS serves it too. */
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { OcspAnswer, OcspResponder } from "../../authority/ocsp/responder.ts";
+import type { OcspAnswer } from "../../authority/ocsp/issuer-responder.ts";
+import type { OcspResponder } from "../../authority/ocsp/responder.ts";
 import { type CrlParts, crlRoutes } from "./crl-routes.ts";
 import {
   answerOcsp,

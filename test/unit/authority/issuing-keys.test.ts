@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { CrlPublisher } from "../../../src/authority/crl/publisher.ts";
 import { keySigner } from "../../../src/authority/signer/key-file.ts";
 import { initialise } from "../../../src/ceremony/found.ts";
 import { initialiseDefaults } from "../../../src/ceremony/founding.ts";
@@ -55,8 +54,9 @@ async function open(folder: string, signatureAlgorithm: string | undefined) {
 
 /** Issues a certificate and a CRL; gives what openssl says to both together. */
 async function judged(folder: string, signatureAlgorithm: string | undefined) {
-  const { authority, config, store, issuer } = await open(folder, signatureAlgorithm);
+  const { authority, config, store, crls } = await open(folder, signatureAlgorithm);
   try {
+    const issuer = authority.issuers.active;
     const subject = makeName([
       { type: "C", value: "IN" },
       { type: "ST", value: "Karnataka" },
@@ -74,13 +74,8 @@ async function judged(folder: string, signatureAlgorithm: string | undefined) {
     if (!leaf.ok || !ended.ok) throw new Error("not issued");
     const { serial } = ended.value.certificate;
     await store.revoke(issuer.id, serial, { at: new Date(), reason: "superseded", by: "t" }, audit);
-    const crl = await new CrlPublisher({
-      issuer,
-      store,
-      ...config.crl,
-      origin: config.publicHttpUrl?.origin,
-      clock: () => new Date(),
-    }).current();
+    const crl = await crls.byIssuer(issuer.id)?.current();
+    if (crl === undefined) throw new Error("no list");
     const files = {
       "leaf.pem": encodePem("CERTIFICATE", leaf.value.der),
       "ended.pem": encodePem("CERTIFICATE", ended.value.der),

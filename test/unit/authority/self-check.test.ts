@@ -1,5 +1,8 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { issue } from "../../../src/authority/issue.ts";
+import { IssuingKeys } from "../../../src/authority/issuing-key.ts";
+import { keySigner, readPrivateKey } from "../../../src/authority/signer/key-file.ts";
 import { Templates } from "../../../src/authority/templates.ts";
 import { decodePem } from "../../../src/der/pem.ts";
 import type { CertificateContent } from "../../../src/x509/certificate/template.ts";
@@ -19,11 +22,11 @@ async function issueWith(
   flipSignature = false,
 ) {
   const { issuer, parts } = await internals();
-  const real = new Templates(issuer, {
+  const real = new Templates(() => ({
     crlDistributionPoints: [],
     ocspUrls: [],
     caIssuersUrls: [],
-  });
+  }));
   const templates = {
     for: (...args: Parameters<Templates["for"]>) => {
       const template = real.for(...args);
@@ -31,16 +34,13 @@ async function issueWith(
     },
     lintShape: () => [],
   } as unknown as Templates;
-  const signer = flipSignature
-    ? {
-        ...issuer.signer,
-        sign: async (tbs: Uint8Array) => {
-          const signature = Uint8Array.from(await issuer.signer.sign(tbs));
-          signature[signature.length - 1] = (signature.at(-1) ?? 0) ^ 1;
-          return signature;
-        },
-      }
-    : issuer.signer;
+  const wide = keySigner(readPrivateKey(join(authority.folder, "issuing.key")));
+  const sign = async (tbs: Uint8Array) => {
+    const signature = Uint8Array.from(await wide.sign(tbs));
+    if (flipSignature) signature[signature.length - 1] = (signature.at(-1) ?? 0) ^ 1;
+    return signature;
+  };
+  const keys = new IssuingKeys({ issuer, signer: { ...wide, sign } });
   const request = verifyRequest(
     decodePem(makeCsr({ key: newKey(), sans: ["dns:web.example.test"] }))[0]?.der ??
       new Uint8Array(),
@@ -49,9 +49,10 @@ async function issueWith(
   const profile = authority.service.authority.profiles.get("server");
   if (!profile) throw new Error("no profile");
   return issue(
-    { ...parts, templates, issuer: { ...issuer, signer } },
+    { ...parts, templates, keys },
     {
       action: "issue",
+      issuer,
       request: request.value,
       grant: {
         via: "operator",
@@ -71,7 +72,7 @@ async function issueWith(
 
 const alarms: string[] = [];
 async function internals() {
-  const { issuer } = authority.service;
+  const issuer = authority.service.authority.issuers.active;
   const { store } = authority.service;
   return {
     issuer,

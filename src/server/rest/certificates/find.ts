@@ -50,7 +50,7 @@ export function findRoute(
       }
       return reply
         .type(type)
-        .send(type === derType ? Buffer.from(der) : toPemChain(authority, der));
+        .send(type === derType ? Buffer.from(der) : toPemChain(authority, stored, der));
     },
   );
 }

@@ -9,7 +9,8 @@ import {
   partitionedFact,
   partitionsFact,
 } from "../../../../src/authority/crl/scope.ts";
-import { assembleIssuer } from "../../../../src/authority/issuer.ts";
+import { assembleIssuer } from "../../../../src/authority/issuers.ts";
+import { type CrlSigner, crlSigner } from "../../../../src/authority/signer/crl-signer.ts";
 import { keySigner } from "../../../../src/authority/signer/key-file.ts";
 import { openStore } from "../../../../src/store/open.ts";
 import type { Store } from "../../../../src/store/store.ts";
@@ -21,7 +22,9 @@ import { newRoot, now } from "../../../helpers/x509-chain.ts";
 const hour = 3600_000;
 const origin = "http://ca.example.test";
 const root = newRoot();
-const issuer = assembleIssuer([], root.certificate, keySigner(root.key), now);
+const wide = keySigner(root.key);
+const issuer = assembleIssuer([], root.certificate, wide, now);
+const signer = crlSigner(wide);
 const folder = mkdtempSync(join(tmpdir(), "countersign-crl-"));
 let postgres: TestPostgres;
 let databases = 0;
@@ -35,13 +38,14 @@ afterAll(async () => {
 });
 
 /** A publisher whose clock stands at `clock.at`. */
-function publisherOn(store: Store, clock: { at: Date }, signedBy = issuer): CrlPublisher {
-  return new CrlPublisher({ ...optionsOf(store, clock), issuer: signedBy });
+function publisherOn(store: Store, clock: { at: Date }, signedBy = signer): CrlPublisher {
+  return new CrlPublisher({ ...optionsOf(store, clock), signer: signedBy });
 }
 
 function optionsOf(store: Store, clock: { at: Date }) {
   return {
     issuer,
+    signer,
     store,
     validitySeconds: 24 * 3600,
     deltaValiditySeconds: 3600,
@@ -61,7 +65,7 @@ async function listOf(publisher: CrlPublisher, text?: string) {
   if (list === undefined) throw new Error(`no list ${text}`);
   const parsed = parseCrl(list.der);
   if (!parsed.ok) throw new Error(parsed.refusal.detail);
-  expect(verifyCrlSignedBy(parsed.value, issuer.signer.publicKey)).toBe(true);
+  expect(verifyCrlSignedBy(parsed.value, issuer.publicKey)).toBe(true);
   expect(parsed.value.crlNumber).toBe(BigInt(list.number));
   const reasons = new Map(parsed.value.entries.map((one) => [one.serial, one.reason ?? "none"]));
   return { ...parsed.value, number: list.number, reasons };
@@ -219,13 +223,12 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     const gate = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    const { signer } = issuer;
-    const sign = async (tbs: Uint8Array) => {
+    const sign: CrlSigner["sign"] = async (list) => {
       signing();
       await gate;
-      return signer.sign(tbs);
+      return signer.sign(list);
     };
-    const slow = publisherOn(store, clock, { ...issuer, signer: { ...signer, sign } });
+    const slow = publisherOn(store, clock, { ...signer, sign });
     const slowly = listOf(slow);
     await isSigning;
     const serial = await certificate();

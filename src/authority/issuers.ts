@@ -2,10 +2,11 @@ import { createHash, type KeyObject } from "node:crypto";
 import { encodePem } from "../der/pem.ts";
 import { type Certificate, verifySignedBy } from "../x509/certificate/read.ts";
 import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
+import type { SignatureAlgorithm } from "../x509/key/signature-algorithm.ts";
 import { formatName, sameName } from "../x509/name/read.ts";
 import type { Signer } from "./signer/signer.ts";
 
-/** The issuing authority: its certificate, its way up to the root, and the key that signs. */
+/** What anyone may know of an issuing authority. Its key is not among it (issuing-key.ts). */
 export interface Issuer {
   /** Stable name in URLs and in the index: 16 hex digits of the SHA-256 of the issuer's SPKI. */
   readonly id: string;
@@ -13,12 +14,64 @@ export interface Issuer {
   /** From the issuing certificate up to, but without, the root; empty for a self-signed issuer. */
   readonly intermediates: readonly Certificate[];
   readonly root: Certificate;
-  readonly signer: Signer;
+  readonly publicKey: KeyObject;
+  /** How its key signs certificates and CRLs. */
+  readonly signatureAlgorithm: SignatureAlgorithm;
   /** Its subjectKeyIdentifier; of an old certificate without one, by RFC 5280 4.2.1.2 (1). */
   readonly keyIdentifier: Uint8Array;
   /** PEM of `intermediates`, ready to stand behind a leaf. */
   readonly intermediatesPem: string;
   readonly rootPem: string;
+}
+
+/** The issuers of an authority: one signs new certificates, others have some that live on. */
+export class Issuers {
+  /** Signs what is asked for today. */
+  readonly active: Issuer;
+  /** The active one first. */
+  readonly all: readonly Issuer[];
+  readonly #byId: ReadonlyMap<string, Issuer>;
+
+  /** Throws an Error when two of them have the same key, and so the same id. */
+  constructor(active: Issuer, retiring: readonly Issuer[] = []) {
+    this.active = active;
+    this.all = [active, ...retiring];
+    this.#byId = new Map(this.all.map((one) => [one.id, one]));
+    if (this.#byId.size < this.all.length) {
+      const names = this.all.map((one) => formatName(one.certificate.subject));
+      throw new Error(
+        `each issuer needs a key of its own; two of these share one: ${names.join("; ")}`,
+      );
+    }
+  }
+
+  /** The issuer of a row of the index; undefined for one that this authority does not have. */
+  byId(id: string): Issuer | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Every certificate from the issuers up to their roots, each once, the active issuer's first. */
+  get certificates(): readonly Certificate[] {
+    const all = this.all.flatMap(({ certificate, intermediates }) => [
+      certificate,
+      ...intermediates,
+    ]);
+    return unique([...all, ...this.roots]);
+  }
+
+  /** PEM of `roots`. */
+  get rootsPem(): string {
+    return this.roots.map((one) => encodePem("CERTIFICATE", one.der)).join("");
+  }
+
+  /** Each root once, the active issuer's first. */
+  get roots(): readonly Certificate[] {
+    return unique(this.all.map((one) => one.root));
+  }
+}
+
+function unique(certificates: readonly Certificate[]): readonly Certificate[] {
+  return [...new Map(certificates.map((one) => [one.sha256, one])).values()];
 }
 
 /** The id of an issuer by its public key (SubjectPublicKeyInfo, DER). */
@@ -33,7 +86,7 @@ export function issuerIdOf(spki: Uint8Array): string {
 export function assembleIssuer(
   chain: readonly Certificate[],
   root: Certificate,
-  signer: Signer,
+  signer: Pick<Signer, "publicKey" | "algorithm">,
   now: Date,
 ): Issuer {
   const certificate = chain[0] ?? root;
@@ -63,7 +116,8 @@ export function assembleIssuer(
     certificate,
     intermediates,
     root,
-    signer,
+    publicKey: signer.publicKey,
+    signatureAlgorithm: signer.algorithm,
     keyIdentifier: certificate.subjectKeyIdentifier ?? publicKeyOf(signer.publicKey).keyIdentifier,
     intermediatesPem: intermediates.map((one) => encodePem("CERTIFICATE", one.der)).join(""),
     rootPem: encodePem("CERTIFICATE", root.der),

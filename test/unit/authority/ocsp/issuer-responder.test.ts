@@ -1,6 +1,10 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { OcspResponder, type ResponderIdentity } from "../../../../src/authority/ocsp/responder.ts";
+import {
+  IssuerResponder,
+  type ResponderIdentity,
+} from "../../../../src/authority/ocsp/issuer-responder.ts";
+import { OcspResponder } from "../../../../src/authority/ocsp/responder.ts";
 import { keySigner } from "../../../../src/authority/signer/key-file.ts";
 import { ocspSigner } from "../../../../src/authority/signer/ocsp-signer.ts";
 import { openStore } from "../../../../src/store/open.ts";
@@ -19,21 +23,23 @@ beforeAll(async () => {
 afterAll(() => authority?.stop());
 
 const newIdentity = (): ResponderIdentity => ({
-  certificate: authority.service.issuer.certificate,
+  certificate: authority.service.authority.issuers.active.certificate,
   signer: ocspSigner(keySigner(newKey())),
 });
 const responderOn = (store: Store) =>
-  new OcspResponder({
-    issuer: authority.service.issuer,
-    store,
-    identity: () => identity,
-    validitySeconds: 3600,
-    nonce: true,
-    clock: () => new Date(Date.now() + later),
-  });
+  new OcspResponder(
+    new IssuerResponder({
+      issuer: authority.service.authority.issuers.active,
+      store,
+      identity: () => identity,
+      validitySeconds: 3600,
+      nonce: true,
+      clock: () => new Date(Date.now() + later),
+    }),
+  );
 const asking = (serial: string, nonce?: Uint8Array) =>
   encodeOcspRequest({
-    certIds: [certIdOf(authority.service.issuer.certificate, serial, "sha1")],
+    certIds: [certIdOf(authority.service.authority.issuers.active.certificate, serial, "sha1")],
     ...(nonce && { nonce }),
   });
 const statusOf = (der: Uint8Array) => {
