@@ -16,6 +16,7 @@ import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts"
 import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
 import { type DistinguishedName, sameName } from "../x509/name/read.ts";
 import { drawSerial } from "../x509/serial.ts";
+import { wholeSeconds } from "../x509/time.ts";
 import { authorityFiles, writeNewFile } from "./folder.ts";
 import type { CaAbove } from "./founding.ts";
 import { CeremonyRefused } from "./refused.ts";
@@ -118,15 +119,18 @@ async function signIssuing(
     extendedKeyUsage: [],
     ca: { pathLength: 0 },
   });
-  const end = Math.min(now.getTime() + options.validityDays * DAY_MS, root.notAfter.getTime());
-  const wholeSecond = (at: number) => new Date(Math.floor(at / 1000) * 1000);
+  const end = new Date(
+    Math.min(now.getTime() + options.validityDays * DAY_MS, root.notAfter.getTime()),
+  );
   const tbs = template.encode({
     serial: drawSerial(),
     subject,
     publicKey: publicKeyOf(key),
     subjectAltNames: [],
-    notBefore: wholeSecond(Math.max(now.getTime() - BACKDATE_MS, root.notBefore.getTime())),
-    notAfter: wholeSecond(end),
+    notBefore: wholeSeconds(
+      new Date(Math.max(now.getTime() - BACKDATE_MS, root.notBefore.getTime())),
+    ),
+    notAfter: wholeSeconds(end),
   });
   return { der: assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs)) };
 }

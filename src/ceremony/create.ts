@@ -12,6 +12,7 @@ import { encodePem } from "../der/pem.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
 import { drawSerial } from "../x509/serial.ts";
+import { wholeSeconds } from "../x509/time.ts";
 import { authorityFiles, writeNewFile } from "./folder.ts";
 
 export interface CreateOptions {
@@ -142,9 +143,4 @@ function webAlgorithm(type: KeyType) {
   if (type.startsWith("RSA-")) return { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
   const hash = { "P-256": "SHA-256", "P-384": "SHA-384", "P-521": "SHA-512" }[type as "P-256"];
   return { name: "ECDSA", namedCurve: type, hash };
-}
-
-/** Certificates know no fractions of a second (RFC 5280 4.1.2.5). */
-function wholeSeconds(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }

@@ -19,6 +19,7 @@ import {
 import { parseCrl } from "../x509/crl/read.ts";
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { parseSerial } from "../x509/serial.ts";
+import { wholeSeconds } from "../x509/time.ts";
 import { authorityFiles, replaceFile } from "./folder.ts";
 import { CeremonyRefused } from "./refused.ts";
 
@@ -64,7 +65,7 @@ export async function publishRootCrl(options: RootCrlOptions): Promise<RootCrl> 
   const entries = oncePerSerial([...readEntries(file), ...newEntries(options.revoke, now)]);
   const id = issuerIdOf(root.spki);
   const number = await nextNumber(config, id);
-  const thisUpdate = new Date(Math.floor(now.getTime() / 1000) * 1000);
+  const thisUpdate = wholeSeconds(now);
   const nextUpdate = new Date(thisUpdate.getTime() + options.validitySeconds * 1000);
   const tbs = encodeTbsCertList({
     issuer: root.subject,

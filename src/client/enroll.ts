@@ -2,6 +2,7 @@
 
 import { encodePem } from "../der/pem.ts";
 import { encodeRequest } from "../x509/csr/read.ts";
+import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
 import { type DistinguishedName, makeName, parseSubjectText } from "../x509/name/read.ts";
 import { type KnownAuthority, readSubjectRules, requestCertificate } from "./authority.ts";
@@ -13,7 +14,7 @@ import {
   loadIdentity,
   saveIdentity,
 } from "./identity/identity.ts";
-import { defaultKeyType, type KeyType, keyOfType, keyPem, makeKey } from "./identity/keys.ts";
+import { defaultKeyType, keyOfType } from "./identity/keys.ts";
 import { ClientError } from "./problem.ts";
 import { persist } from "./renewal/schedule.ts";
 import {
@@ -108,8 +109,8 @@ async function obtain(
   const subject = await chooseSubject(authority, options, claims, profile);
   const subjectAltNames = (options.san ?? claims.names).map(readName);
   const keyType = options.keyType ?? defaultKeyType;
-  const privateKey = keyOfType(readPendingKey(dir), keyType) ?? makeKey(keyType);
-  writePendingKey(dir, keyPem(privateKey));
+  const privateKey = keyOfType(readPendingKey(dir), keyType) ?? generateKey(keyType);
+  writePendingKey(dir, keyToPem(privateKey));
   const csr = encodeRequest({ subject, subjectAltNames, privateKey });
   const answer = await requestCertificate(authority, {
     token,
@@ -128,7 +129,7 @@ async function obtain(
     obtainedAt: obtainedAt.toISOString(),
   };
   const identity = assembleIdentity({
-    keyPem: keyPem(privateKey),
+    keyPem: keyToPem(privateKey),
     chainPem: answer.chain,
     rootPem: root,
     record,

@@ -6,6 +6,7 @@
  * const identity = await autoRenew({ dir: "identity", token: { file: "token.txt" } });
  */
 
+export { type KeyType, keyTypes } from "../x509/key/private-key.ts";
 export { type EnrollOptions, type Enrolment, enroll } from "./enroll.ts";
 export { pemBundle, pkcs12Bundle } from "./identity/bundle.ts";
 export {
@@ -15,7 +16,6 @@ export {
   loadIdentity,
   standingOf,
 } from "./identity/identity.ts";
-export { type KeyType, keyTypes } from "./identity/keys.ts";
 export type { LiveIdentity, LiveStatus } from "./identity/live-identity.ts";
 export type { TlsOptions } from "./identity/tls-material.ts";
 export { ClientError, type ClientFailureCode } from "./problem.ts";

@@ -1,4 +1,5 @@
 import type { Violation } from "../refusal.ts";
+import { wholeSeconds } from "../x509/time.ts";
 import type { Grant } from "./grant.ts";
 import type { Notice } from "./notice.ts";
 import { MOST_BACKDATE_SECONDS, type Profile } from "./profile.ts";
@@ -127,9 +128,4 @@ function isWithinCaps(notAfter: Date, { issuer, grant }: ValidityInput): boolean
 /** Like toISOString, which throws on a date that is none. */
 function shown(date: Date): string {
   return Number.isNaN(date.getTime()) ? "no date" : date.toISOString();
-}
-
-/** Certificates know no fractions of a second (RFC 5280 4.1.2.5). */
-function wholeSeconds(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }

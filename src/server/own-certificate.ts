@@ -1,6 +1,6 @@
 /** The service's own server certificate: issued by its own authority, renewed, swapped while running. */
 
-import { createPrivateKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import { createPrivateKey, randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -16,7 +16,7 @@ import { decodePem, encodePem } from "../der/pem.ts";
 import type { Profile } from "../policy/profile.ts";
 import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
 import { encodeRequest } from "../x509/csr/read.ts";
-import { keyToPem } from "../x509/key/private-key.ts";
+import { generateKey, keyToPem } from "../x509/key/private-key.ts";
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
 import { makeName } from "../x509/name/read.ts";
@@ -57,7 +57,7 @@ export async function obtainOwnCertificate(
   const issuer = issuerFor(options);
   const current = force ? undefined : readCurrent(options);
   if (current !== undefined && (await isGood(current.certificate, options))) return current;
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const privateKey = generateKey("P-256");
   const csr = encodeRequest({
     subject: makeName([
       { type: "commonName", value: options.commonName ?? serviceName(options.names) },
@@ -77,7 +77,7 @@ export async function obtainOwnCertificate(
   if (!parsed.ok) throw new Error(parsed.refusal.detail);
   return {
     issuer,
-    identity: { key: keyToPem(privateKey, undefined), certificateChain: chain },
+    identity: { key: keyToPem(privateKey), certificateChain: chain },
     certificate: parsed.value,
   };
 }
@@ -113,7 +113,7 @@ function readCurrent(options: OwnCertificateOptions) {
     return {
       issuer,
       certificate: parsed.value,
-      identity: { key: keyToPem(key, undefined), certificateChain: chain },
+      identity: { key: keyToPem(key), certificateChain: chain },
     };
   } catch {
     // An unreadable file is replaced like an expired one: nothing else depends on this key.

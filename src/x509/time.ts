@@ -29,6 +29,14 @@ export function readGeneralizedTime(reader: DerReader, field: string): Date {
   return instant(reader, field, digits, twoDigits(digits, 0) * 100 + twoDigits(digits, 2), 4);
 }
 
+/**
+ * The start of the second: times in certificates, CRLs and OCSP answers have no fractions
+ * (RFC 5280 4.1.2.5, 5.1.2.4; RFC 6960 4.2.2.1). Before 1970 it goes back as well, never forward.
+ */
+export function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
+
 function instant(
   reader: DerReader,
   field: string,

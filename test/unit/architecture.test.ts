@@ -49,6 +49,14 @@ describe("the rooms of the house", () => {
     expect(wrongImports(planted)).toHaveLength(planted.length);
   });
 
+  test.each([
+    ["draws a serial", /randomBytes\(17\)|0x40 \| /, "x509/serial.ts"],
+    ["cuts off the fractions of a second", /\/ 1000\) \* 1000/, "x509/time.ts"],
+    ["makes a key pair", /generateKeyPair(Sync)?\(/, "x509/key/private-key.ts"],
+  ])("one file %s", (_what, pattern, home) => {
+    expect(sources.filter(([, text]) => pattern.test(text)).map(([file]) => file)).toEqual([home]);
+  });
+
   test("no file is longer than 400 lines", () => {
     const long = sources.filter(([, text]) => text.split("\n").length > 401).map(([file]) => file);
     expect(long).toEqual([]);

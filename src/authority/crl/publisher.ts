@@ -8,6 +8,7 @@ import {
   encodeTbsCertList,
   hasListExtensions,
 } from "../../x509/crl/encode.ts";
+import { wholeSeconds } from "../../x509/time.ts";
 import type { Issuer } from "../issuers.ts";
 import type { CrlSigner } from "../signer/crl-signer.ts";
 import type { CrlEntries } from "./entries.ts";
@@ -254,8 +255,4 @@ export class CrlPublisher {
 function isInForce(list: FoundCrl | undefined, entries: CrlEntries, now: Date): list is StoredCrl {
   if (list?.der === undefined || list.sequence < entries.changedAt) return false;
   return now.getTime() < (list.thisUpdate.getTime() + list.nextUpdate.getTime()) / 2;
-}
-
-function wholeSeconds(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }

@@ -15,6 +15,7 @@ import {
   ocspHashOids,
 } from "../../x509/ocsp/encode.ts";
 import type { OcspRequest } from "../../x509/ocsp/read.ts";
+import { wholeSeconds } from "../../x509/time.ts";
 import type { Issuer } from "../issuers.ts";
 import type { OcspSigner } from "../signer/ocsp-signer.ts";
 
@@ -210,8 +211,4 @@ function sameStatus(one: OcspCertStatus, other: OcspCertStatus): boolean {
 /** Octets as the key of a map: one character each. */
 function keyOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-}
-
-function wholeSeconds(date: Date): Date {
-  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }

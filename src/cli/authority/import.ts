@@ -1,6 +1,5 @@
 /** `countersign import openssl`: the folder of an `openssl ca` becomes an authority here. */
 
-import { generateKeyPairSync } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -30,7 +29,7 @@ import { issueOperator } from "../../ceremony/operator.ts";
 import { configFile } from "../../config/load.ts";
 import { ownHosts } from "../../config/own-hosts.ts";
 import { encodePem } from "../../der/pem.ts";
-import { keyToPem } from "../../x509/key/private-key.ts";
+import { generateKey, keyToPem } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
 import {
   attributesOf,
@@ -181,8 +180,7 @@ async function write(flags: ImportFlags, plan: ImportPlan, now: Date): Promise<v
     put(authorityFiles.issuing, own);
     put(authorityFiles.chain, own + folder.chain.map((one) => pem(one.der)).join(""));
     put(authorityFiles.issuingKey, folder.keyText, 0o600);
-    const tokenKey = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-    put(authorityFiles.tokenKey, keyToPem(tokenKey, passphrase), 0o600);
+    put(authorityFiles.tokenKey, keyToPem(generateKey("P-256"), passphrase), 0o600);
     put(configFile, plan.yaml);
     await issueOperator({
       folder: staging,

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { enroll } from "../../client/enroll.ts";
 import { identityFiles } from "../../client/identity/files.ts";
 import { standingOf } from "../../client/identity/identity.ts";
-import { defaultKeyType, type KeyType, keyTypes, readKeyType } from "../../client/identity/keys.ts";
+import { defaultKeyType, readKeyType } from "../../client/identity/keys.ts";
+import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import { CommandFailure, exitCodes } from "../failure.ts";
 import { durationFlag } from "../options.ts";
 import {

@@ -3,6 +3,7 @@
 import { type KeyObject, randomUUID } from "node:crypto";
 import { encodePem } from "../../der/pem.ts";
 import { encodeRequest } from "../../x509/csr/read.ts";
+import { generateKey, keyToPem } from "../../x509/key/private-key.ts";
 import {
   type KnownAuthority,
   type RenewalInfo,
@@ -16,7 +17,7 @@ import {
   loadIdentity,
   saveIdentity,
 } from "../identity/identity.ts";
-import { keyPem, makeKey, readKeyType } from "../identity/keys.ts";
+import { readKeyType } from "../identity/keys.ts";
 import { ClientError, describeProblem } from "../problem.ts";
 import type { TokenSource } from "../token.ts";
 import { type Lifetime, renewalInstant } from "./schedule.ts";
@@ -123,7 +124,7 @@ async function renewHeld(
   const { now = () => new Date() } = options;
   const expired = held.certificate.notAfter < now();
   const keyType = readKeyType(held.record.keyType);
-  const key = options.rekey ? makeKey(keyType) : held.key;
+  const key = options.rekey ? generateKey(keyType) : held.key;
   // Within a profile's grace an expired certificate is renewed for a request of its own key.
   const csr = options.rekey || expired ? requestFor(held, expired ? held.key : key) : undefined;
   const { validity } = held.record.asked;
@@ -137,7 +138,7 @@ async function renewHeld(
   });
   const obtainedAt = now();
   const identity = assembleIdentity({
-    keyPem: expired ? held.set.key : keyPem(key),
+    keyPem: expired ? held.set.key : keyToPem(key),
     chainPem: answer.chain,
     rootPem: held.set.root,
     record: {

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { wholeSeconds } from "../../x509/time.ts";
 
 const SLICE_BYTES = 256 * 1024;
 
@@ -29,7 +30,7 @@ export async function sendCacheable(
   const { "if-none-match": known, "if-modified-since": since } = request.headers;
   const unchanged =
     known === undefined
-      ? since !== undefined && Date.parse(since) >= Math.floor(thisUpdate.getTime() / 1000) * 1000
+      ? since !== undefined && Date.parse(since) >= wholeSeconds(thisUpdate).getTime()
       : known.split(",").some((one) => one.trim() === etag || one.trim() === "*");
   if (unchanged) return reply.code(304).send();
   const bytes = await body();

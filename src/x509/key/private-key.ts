@@ -23,7 +23,7 @@ export function generateKey(type: KeyType): KeyObject {
 }
 
 /** A private key as PKCS#8 PEM, encrypted (PBES2, AES-256-CBC) when a passphrase is given. */
-export function keyToPem(key: KeyObject, passphrase: string | undefined): string {
+export function keyToPem(key: KeyObject, passphrase?: string): string {
   return key
     .export({
       type: "pkcs8",
