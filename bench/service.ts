@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { initialise } from "../src/ceremony/found.ts";
 import { initialiseDefaults } from "../src/ceremony/founding.ts";
-import { openTokenKey } from "../src/config/open-authority.ts";
+import { openTokenKey } from "../src/config/open-token-key.ts";
 import { parseCertificateChain } from "../src/x509/certificate/read.ts";
 import { encodeRequest } from "../src/x509/csr/read.ts";
 import { makeName } from "../src/x509/name/read.ts";

@@ -3,8 +3,8 @@ import { exitCodes } from "../src/cli/failure.ts";
 import { buildProgram } from "../src/cli/main.ts";
 
 /** `docs/reference/cli.md`, from the commands themselves. */
-export function renderCliReference(): string {
-  const program = buildProgram();
+export async function renderCliReference(): Promise<string> {
+  const program = await buildProgram();
   const sections = leaves(program).map(({ path, command }) => describe(path, command));
   const codes = [
     [exitCodes.fine, "It worked."],

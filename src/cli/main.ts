@@ -1,67 +1,70 @@
 /** `countersign`: one binary. Reads flags, calls a command, and alone may end the process. */
 
 import { Command, CommanderError } from "commander";
-import { UnusableAuthority } from "../config/open-authority.ts";
 import { version } from "../version.ts";
-import { registerBackup } from "./authority/backup.ts";
-import { registerConfig } from "./authority/config.ts";
-import { registerCrl } from "./authority/crl.ts";
-import { registerDoctor } from "./authority/doctor.ts";
-import { registerExport } from "./authority/export.ts";
-import { registerImport } from "./authority/import.ts";
-import { registerInit } from "./authority/init.ts";
-import { registerMigrate } from "./authority/migrate.ts";
-import { registerServe } from "./authority/serve.ts";
-import { registerCerts } from "./certificates/certs.ts";
-import { registerLint } from "./certificates/lint.ts";
-import { registerToken } from "./certificates/token.ts";
-import { registerBundle } from "./client/bundle.ts";
-import { registerEnroll } from "./client/enroll.ts";
-import { registerRenew } from "./client/renew.ts";
-import { registerStatus } from "./client/status.ts";
 import { CommandFailure, exitCodes } from "./failure.ts";
 import { allowUnread } from "./output.ts";
 
+type Register = (program: Command) => void;
+
+/** Each command's file declares its flags; what runs it is imported when it runs. */
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  serve: async () => (await import("./authority/serve.ts")).registerServe,
+  init: async () => (await import("./authority/init.ts")).registerInit,
+  import: async () => (await import("./authority/import.ts")).registerImport,
+  export: async () => (await import("./authority/export.ts")).registerExport,
+  token: async () => (await import("./certificates/token.ts")).registerToken,
+  enroll: async () => (await import("./client/enroll.ts")).registerEnroll,
+  renew: async () => (await import("./client/renew.ts")).registerRenew,
+  status: async () => (await import("./client/status.ts")).registerStatus,
+  bundle: async () => (await import("./client/bundle.ts")).registerBundle,
+  certs: async () => (await import("./certificates/certs.ts")).registerCerts,
+  crl: async () => (await import("./authority/crl.ts")).registerCrl,
+  config: async () => (await import("./authority/config.ts")).registerConfig,
+  lint: async () => (await import("./certificates/lint.ts")).registerLint,
+  migrate: async () => (await import("./authority/migrate.ts")).registerMigrate,
+  backup: async () => (await import("./authority/backup.ts")).registerBackup,
+  doctor: async () => (await import("./authority/doctor.ts")).registerDoctor,
+};
+
 /** The whole command line; the reference page is generated from this object. */
-export function buildProgram(): Command {
+export function buildProgram(): Promise<Command> {
+  return programOf(Object.keys(commands));
+}
+
+/** A command line with only these commands. */
+async function programOf(names: readonly string[]): Promise<Command> {
   const program = new Command("countersign")
     .description("An online certificate authority: enrol with one curl, renew over mutual TLS.")
     .version(version)
     .showHelpAfterError("(countersign --help lists the commands)")
     .exitOverride();
-  for (const register of [
-    registerServe,
-    registerInit,
-    registerImport,
-    registerExport,
-    registerToken,
-    registerEnroll,
-    registerRenew,
-    registerStatus,
-    registerBundle,
-    registerCerts,
-    registerCrl,
-    registerConfig,
-    registerLint,
-    registerMigrate,
-    registerBackup,
-    registerDoctor,
-  ]) {
-    register(program);
+  for (const name of names) {
+    const register = await commands[name]?.();
+    register?.(program);
   }
   return program;
+}
+
+/** The one that is called; all of them for help, and to tell which ones there are. */
+function commandsFor(args: readonly string[]): readonly string[] {
+  const [first = ""] = args;
+  if (first === "--version" || first === "-V") return [];
+  return Object.hasOwn(commands, first) ? [first] : Object.keys(commands);
 }
 
 /** Runs a command line; gives the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
-    await buildProgram().parseAsync([...args], { from: "user" });
+    const program = await programOf(commandsFor(args));
+    await program.parseAsync([...args], { from: "user" });
     return exitCodes.fine;
   } catch (error) {
     if (error instanceof CommanderError) {
       return error.exitCode === 0 ? exitCodes.fine : exitCodes.usage;
     }
-    if (error instanceof UnusableAuthority) {
+    // By its name: its file belongs to rooms that most commands do not open.
+    if (error instanceof Error && error.name === "UnusableAuthority") {
       console.error(error.message);
       return exitCodes.configuration;
     }

@@ -1,11 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type CompiledConfig, compileConfig } from "../config/compile.ts";
 import { parseDuration } from "../config/duration.ts";
-import { type LoadedConfig, loadConfig } from "../config/load.ts";
-import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
-import { type DistinguishedName, parseSubjectText } from "../x509/name/read.ts";
-import { failure } from "./failure.ts";
 
 /** The flags of every command that works on a data folder. */
 export interface DataFlags {
@@ -29,20 +24,6 @@ export function withData(command: Command): Command {
     );
 }
 
-/** Loads the configuration of a data folder; throws CommandFailure with every problem. */
-export function readConfig(flags: DataFlags): LoadedConfig {
-  const loaded = loadConfig({ dataDir: flags.data, env: process.env, flags: flags.set });
-  if (!loaded.ok) throw failure(loaded.refusal);
-  return loaded.value;
-}
-
-/** Loads and compiles the configuration; throws CommandFailure with every problem. */
-export function readCompiledConfig(flags: DataFlags): CompiledConfig {
-  const compiled = compileConfig(readConfig(flags));
-  if (!compiled.ok) throw failure(compiled.refusal);
-  return compiled.value;
-}
-
 /** Reads a duration flag as seconds. */
 export function durationFlag(text: string): number {
   const duration = parseDuration(text);
@@ -50,18 +31,9 @@ export function durationFlag(text: string): number {
   return duration.value;
 }
 
-/** Collects a repeatable flag of names such as `dns:web.example.test`. */
-export function collectName(text: string, before: readonly GeneralName[] = []): GeneralName[] {
-  const name = parseGeneralNameText(text);
-  if (!name.ok) throw new InvalidArgumentError(name.refusal.detail);
-  return [...before, name.value];
-}
-
-/** Reads a subject, or attributes of one: `/C=IN/O=Example` or `OU=team-a`. */
-export function subjectFlag(text: string): DistinguishedName {
-  const subject = parseSubjectText(text);
-  if (!subject.ok) throw new InvalidArgumentError(subject.refusal.detail);
-  return subject.value;
+/** Collects a repeatable flag; what its texts mean is read when the command runs. */
+export function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
 }
 
 /** Reads a whole number that is at least one. */

@@ -15,7 +15,6 @@ import { type IssuerWithKey, IssuingKeys } from "../authority/issuing-key.ts";
 import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { type PublicUrls, Templates } from "../authority/templates.ts";
 import { openTokenDesk } from "../authority/token/desk.ts";
-import { TokenKey, type TokenSettings } from "../authority/token/own.ts";
 import { subjectPolicyProblems } from "../policy/subject.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
@@ -23,6 +22,8 @@ import { type Certificate, parseCertificateChain } from "../x509/certificate/rea
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { fitsKey } from "../x509/key/signature-algorithm.ts";
 import type { CompiledConfig, IssuerFiles } from "./compile.ts";
+import { openTokenKey } from "./open-token-key.ts";
+import { UnusableAuthority } from "./unusable.ts";
 
 export interface OpenOptions {
   readonly alarm: (message: string, fields: Record<string, unknown>) => void;
@@ -118,21 +119,6 @@ function openIssuer(files: IssuerFiles, rootCertificate: string, now: Date): Iss
   return { issuer: assembleIssuer([issuing, ...above], root, signer, now), signer };
 }
 
-/** The key that mints and reads enrolment tokens of this authority. */
-export function openTokenKey(config: CompiledConfig, rootSha256: string): Promise<TokenKey> {
-  const settings: TokenSettings = {
-    authorityName: config.name,
-    audience: `${config.publicUrl.origin}/v1/certificates`,
-    rootSha256,
-    defaultTtlSeconds: config.tokens.ttlSeconds,
-    maxTtlSeconds: config.tokens.maxTtlSeconds,
-  };
-  return TokenKey.from(
-    settings,
-    readPrivateKey(config.tokenKey, config.issuers[0].passphrase?.reveal()),
-  );
-}
-
 /** `match` on what the CA lacks is told at start, not at the first request (S-26; openssl-ca(1)). */
 export function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
   const problems = [...config.profiles.values()].flatMap((profile) =>
@@ -141,11 +127,6 @@ export function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
     ),
   );
   if (problems.length > 0) throw new UnusableAuthority(problems.join("\n"));
-}
-
-/** Configuration, keys and certificates do not belong together; the message is for people. */
-export class UnusableAuthority extends Error {
-  override readonly name = "UnusableAuthority";
 }
 
 function readCertificates(path: string): readonly Certificate[] {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { initialise } from "../../src/ceremony/found.ts";
 import { initialiseDefaults } from "../../src/ceremony/founding.ts";
-import { openTokenKey } from "../../src/config/open-authority.ts";
+import { openTokenKey } from "../../src/config/open-token-key.ts";
 import { openStore } from "../../src/store/open.ts";
 import { parseCertificateChain } from "../../src/x509/certificate/read.ts";
 import { type Answer, type CallOptions, callHttps, type Holder } from "./authority.ts";

@@ -191,14 +191,15 @@ describe.each([
     expect(declared.filter((name) => !mounted.includes(name))).toEqual([]);
   });
 
-  test("calls commands and options that the program has", () => {
+  test("calls commands and options that the program has", async () => {
     const ours = [...pod.initContainers, ...pod.containers].filter((one) =>
       one.image.startsWith("countersign"),
     );
     expect(ours.length).toBeGreaterThan(0);
+    const program = await buildProgram();
     for (const { args = [] } of ours) {
       const [name, ...flags] = args;
-      const command = buildProgram().commands.find((one) => one.name() === name);
+      const command = program.commands.find((one) => one.name() === name);
       const known = command?.options.map((one) => one.long) ?? [];
       expect(
         flags.map((flag) => flag.split("=")[0]).filter((flag) => !known.includes(flag)),

@@ -9,9 +9,10 @@ import {
 import { authorityFiles } from "../../ceremony/folder.ts";
 import { rootCrlFile } from "../../config/data-folder.ts";
 import { configFile } from "../../config/load.ts";
+import { readCompiledConfig } from "../configuration.ts";
 import { CommandFailure } from "../failure.ts";
-import { type DataFlags, passphraseFlag, readCompiledConfig, withData } from "../options.ts";
-import { formatExamination, lookAt } from "./doctor.ts";
+import { type DataFlags, passphraseFlag, withData } from "../options.ts";
+import { formatExamination, lookAt } from "./run/doctor.ts";
 
 interface BackupFlags extends DataFlags {
   readonly withKeys?: boolean;

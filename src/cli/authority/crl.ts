@@ -4,14 +4,9 @@ import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { encodePem } from "../../der/pem.ts";
 import { perform } from "../ceremony.ts";
+import { readCompiledConfig } from "../configuration.ts";
 import { CommandFailure } from "../failure.ts";
-import {
-  type DataFlags,
-  durationFlag,
-  passphraseFlag,
-  readCompiledConfig,
-  withData,
-} from "../options.ts";
+import { type DataFlags, durationFlag, passphraseFlag, withData } from "../options.ts";
 
 interface PublishFlags extends DataFlags {
   readonly root?: boolean;

@@ -1,108 +1,11 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
-import { type Examination, examine } from "../../authority/examine.ts";
-import type { CompiledConfig } from "../../config/compile.ts";
-import { openIssuingKeys } from "../../config/open-authority.ts";
-import { openStore } from "../../store/open.ts";
-import { parseCertificateChain } from "../../x509/certificate/read.ts";
-import { CommandFailure } from "../failure.ts";
-import { type DataFlags, readCompiledConfig, withData } from "../options.ts";
-
-interface DoctorFlags extends DataFlags {
-  readonly json?: boolean;
-}
-
-interface Check {
-  readonly check: string;
-  readonly findings: readonly string[];
-}
+import { withData } from "../options.ts";
+import type { DoctorFlags } from "./run/doctor.ts";
 
 /** `countersign doctor`: whether everything that an authority consists of is as it should be. */
 export function registerDoctor(program: Command): void {
   withData(program.command("doctor"))
     .description("look at configuration, keys, every certificate on record and what belongs to it")
     .option("--json", "print JSON")
-    .action(runDoctor);
-}
-
-async function runDoctor(flags: DoctorFlags): Promise<void> {
-  const config = readCompiledConfig(flags);
-  const examination = await lookAt(config);
-  const checks: Check[] = [
-    // Anything wrong with the configuration has ended the command before.
-    { check: "configuration", findings: [] },
-    { check: "keys", findings: keyFindings(config) },
-    { check: "issuer", findings: issuerFindings(config) },
-    { check: "store", findings: examination.findings },
-  ];
-  if (flags.json) console.log(JSON.stringify({ checks, ...examination }, null, 2));
-  else {
-    for (const { check, findings } of checks) {
-      console.log(
-        `${check.padEnd(14)}${findings.length === 0 ? "ok" : `${findings.length} found`}`,
-      );
-      for (const finding of findings) console.log(`  ${finding}`);
-    }
-    console.log(formatExamination(examination));
-  }
-  // The report has said it all.
-  if (checks.some((one) => one.findings.length > 0)) throw new CommandFailure("");
-}
-
-/** Examines the store that a configuration names. Throws StoreUnavailable. */
-export async function lookAt(config: CompiledConfig): Promise<Examination> {
-  const store = await openStore(config.database.reveal(), { exclusive: false });
-  try {
-    const files = config.issuers.flatMap(({ certificate, chain }) => [certificate, chain]);
-    const issuers = files.flatMap((file) => {
-      const chain = existsSync(file)
-        ? parseCertificateChain(readFileSync(file, "utf8"))
-        : undefined;
-      return chain?.ok ? chain.value : [];
-    });
-    return await examine({
-      store,
-      issuers,
-      profiles: config.profiles,
-      now: new Date(),
-    });
-  } finally {
-    await store.close();
-  }
-}
-
-/** What was looked at, in a sentence. */
-export function formatExamination({ certificates, unverified, findings }: Examination): string {
-  const verified = `${certificates - unverified} of ${certificates} certificates verify to the issuer`;
-  const rest = unverified > 0 ? `; ${unverified} are another issuer's or have no file` : "";
-  return findings.length === 0
-    ? `${verified}${rest}; nothing is wrong.`
-    : [`${certificates} certificates looked at; wrong:`, ...findings].join("\n  ");
-}
-
-/** A key that others can read is no secret any more. */
-function keyFindings(config: CompiledConfig): string[] {
-  const responders = readdirSync(config.dataDir).filter((name) => /^ocsp.*\.pem$/.test(name));
-  const names = ["operator.key", "server.pem", "root.key", ...responders];
-  const files = [
-    ...config.issuers.map((one) => one.key),
-    config.tokenKey,
-    ...names.map((name) => join(config.dataDir, name)),
-  ];
-  return files
-    .filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0)
-    .map((file) => `${file} can be read by others: chmod 600 ${file}`);
-}
-
-function issuerFindings(config: CompiledConfig): string[] {
-  try {
-    const { certificate } = openIssuingKeys(config, new Date()).issuers.active;
-    const days = (certificate.notAfter.getTime() - Date.now()) / 86_400_000;
-    return days > 90
-      ? []
-      : [`the issuing certificate ends on ${certificate.notAfter.toISOString()}: replace it`];
-  } catch (error) {
-    return (error as Error).message.split("\n");
-  }
+    .action(async (flags: DoctorFlags) => (await import("./run/doctor.ts")).runDoctor(flags));
 }

@@ -26,8 +26,9 @@ import type { Store } from "../../store/store.ts";
 import { parseCertificateChain } from "../../x509/certificate/read.ts";
 import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
 import { drawSerial } from "../../x509/serial.ts";
+import { readConfig } from "../configuration.ts";
 import { CommandFailure, exitCodes, failure } from "../failure.ts";
-import { type DataFlags, readConfig, withData } from "../options.ts";
+import { type DataFlags, withData } from "../options.ts";
 
 interface ExportFlags extends DataFlags {
   readonly withKey?: boolean;

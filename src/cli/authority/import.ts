@@ -42,7 +42,8 @@ import {
   nameFromAttributes,
 } from "../../x509/name/read.ts";
 import { CommandFailure, exitCodes } from "../failure.ts";
-import { collectName, countFlag, passphraseFlag } from "../options.ts";
+import { collectName } from "../names.ts";
+import { countFlag, passphraseFlag } from "../options.ts";
 
 interface ImportFlags {
   readonly data: string;

@@ -6,7 +6,8 @@ import { type InitialiseOptions, initialiseDefaults } from "../../ceremony/found
 import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
 import { perform } from "../ceremony.ts";
-import { collectName, countFlag, durationFlag, passphraseFlag } from "../options.ts";
+import { collectName } from "../names.ts";
+import { countFlag, durationFlag, passphraseFlag } from "../options.ts";
 
 interface InitFlags {
   readonly data: string;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
-import { ClientError, describeProblem } from "../../client/problem.ts";
 import type { TokenSource } from "../../client/token.ts";
+import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import { CommandFailure, exitCodes } from "../failure.ts";
 
 /** The folder of an identity when none is named. */
@@ -43,15 +43,9 @@ export function fileFlag(path: string): string {
   }
 }
 
-/** Runs a client command; its failures become messages for people. */
-export async function speakingPlainly<T>(
-  run: () => Promise<T>,
-  exitCode: number = exitCodes.failed,
-): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof ClientError) throw new CommandFailure(describeProblem(error), exitCode);
-    throw error;
-  }
+/** Reads the name of a key type, in any case. */
+export function readKeyType(text: string): KeyType {
+  const found = keyTypes.find((one) => one.toLowerCase() === text.toLowerCase());
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`There are: ${keyTypes.join(", ")}.`);
 }

@@ -1,12 +1,6 @@
 import type { Command } from "commander";
-import { loadIdentity, standingOf } from "../../client/identity/identity.ts";
-import { lifetimeOf, suggestedWindow } from "../../client/renewal/renew.ts";
-import { renewalInstant } from "../../client/renewal/schedule.ts";
-import { CommandFailure } from "../failure.ts";
-import { defaultIdentityFolder, speakingPlainly } from "./options.ts";
-
-/** Exit codes of `status`, for timers and health checks. */
-export const statusCodes = { fine: 0, due: 1, expired: 2 } as const;
+import { defaultIdentityFolder } from "./options.ts";
+import type { StatusFlags } from "./run/status.ts";
 
 /** `countersign status`: exit 0 fine, 1 due for renewal, 2 expired or no identity at all. */
 export function registerStatus(program: Command): void {
@@ -16,29 +10,5 @@ export function registerStatus(program: Command): void {
     .option("--dir <dir>", "folder that `enroll` wrote", defaultIdentityFolder)
     .option("--offline", "do not ask the authority for its renewal window")
     .option("--json", "print it as JSON")
-    .action(runStatus);
-}
-
-async function runStatus(flags: { dir: string; offline?: boolean; json?: boolean }): Promise<void> {
-  const identity = await speakingPlainly(async () => loadIdentity(flags.dir), statusCodes.expired);
-  if (identity === undefined) {
-    throw new CommandFailure(
-      `${flags.dir} holds no identity. \`countersign enroll\` makes one.`,
-      statusCodes.expired,
-    );
-  }
-  const now = new Date();
-  const standing = standingOf(identity);
-  const window = flags.offline ? undefined : await suggestedWindow(identity);
-  const due = renewalInstant(lifetimeOf(identity), window);
-  const state = standing.notAfter < now ? "expired" : due <= now ? "due" : "fine";
-  if (flags.json) {
-    const { url } = identity.record;
-    console.log(JSON.stringify({ dir: flags.dir, state, due, url, ...standing }));
-  } else {
-    console.log(`${state}: ${standing.subject}, until ${standing.notAfter.toISOString()}`);
-    console.log(`serial ${standing.serial}, renewal due ${due.toISOString()}`);
-    for (const name of standing.subjectAltNames) console.log(`  ${name}`);
-  }
-  if (state !== "fine") throw new CommandFailure("", statusCodes[state]);
+    .action(async (flags: StatusFlags) => (await import("./run/status.ts")).runStatus(flags));
 }

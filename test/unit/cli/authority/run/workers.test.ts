@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { channelToWorker } from "../../../../src/cli/authority/workers.ts";
+import { channelToWorker } from "../../../../../src/cli/authority/run/workers.ts";
 
 test("an answer to a worker that was killed a moment ago does not end the process that owns the store", async () => {
   const folder = mkdtempSync(join(tmpdir(), "countersign-worker-"));

@@ -6,10 +6,10 @@
 import cluster, { type Worker } from "node:cluster";
 import process from "node:process";
 import { AggregatorRegistry, type PrometheusContentType } from "prom-client";
-import { openStore } from "../../store/open.ts";
-import { type Channel, serveStore } from "../../store/remote.ts";
-import type { Store } from "../../store/store.ts";
-import { CommandFailure } from "../failure.ts";
+import { openStore } from "../../../store/open.ts";
+import { type Channel, serveStore } from "../../../store/remote.ts";
+import type { Store } from "../../../store/store.ts";
+import { CommandFailure } from "../../failure.ts";
 
 /** Says to a worker whether it is the first, and what the first prints. */
 const roleVariable = "SERVE_WORKER_ROLE";
@@ -17,13 +17,11 @@ const RESTART_AFTER_MS = 1_000;
 /** What a worker says when it serves. */
 const READY = "ready";
 
-export type Role = "first-of-new" | "first" | "other";
+type Role = "first-of-new" | "first" | "other";
 
-/** The role of this process; undefined when it is no worker. */
-export function workerRole(): Role | undefined {
-  return cluster.isWorker
-    ? ((process.env[roleVariable] as Role | undefined) ?? "other")
-    : undefined;
+/** The role of this process, which is a worker. */
+export function workerRole(): Role {
+  return (process.env[roleVariable] as Role | undefined) ?? "other";
 }
 
 /** The channel of a worker to the process that started it. */

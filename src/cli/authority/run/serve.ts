@@ -1,0 +1,39 @@
+/** What `countersign serve` does before it serves. */
+
+import cluster from "node:cluster";
+import process from "node:process";
+import { inspectFolder } from "../../../ceremony/folder.ts";
+import { initialiseDefaults } from "../../../ceremony/founding.ts";
+import { perform } from "../../ceremony.ts";
+import { readCompiledConfig } from "../../configuration.ts";
+import { CommandFailure, exitCodes } from "../../failure.ts";
+import type { DataFlags } from "../../options.ts";
+
+export interface ServeFlags extends DataFlags {
+  readonly workers: number;
+}
+
+/** Makes the authority when there is none; then serves it, here or in processes of its own. */
+export async function runServe(flags: ServeFlags): Promise<void> {
+  if (cluster.isWorker) return (await import("./serving.ts")).serveAsWorker(flags);
+  const created = await createIfAbsent(flags);
+  const config = readCompiledConfig(flags);
+  // The first of several processes answers nobody: it loads no server.
+  if (flags.workers > 1) {
+    const { runWorkers } = await import("./workers.ts");
+    return runWorkers(flags.workers, config.database.reveal(), created);
+  }
+  const { serveAlone } = await import("./serving.ts");
+  await serveAlone(flags, config, created);
+}
+
+/** Whether it was made now. */
+async function createIfAbsent(flags: DataFlags): Promise<boolean> {
+  const found = inspectFolder(flags.data);
+  if (found.state === "partial") throw new CommandFailure(found.detail, exitCodes.configuration);
+  if (found.state !== "absent") return false;
+  const overrides = { env: process.env, flags: flags.set };
+  const { initialise } = await import("../../../ceremony/found.ts");
+  await perform(() => initialise({ ...initialiseDefaults, folder: flags.data, overrides }));
+  return true;
+}
