@@ -4,11 +4,12 @@
  */
 
 import type { KeyObject } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { encodePem } from "../der/pem.ts";
-import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
+import type { Certificate } from "../x509/certificate/read.ts";
+import { readCertificateFile } from "../x509/certificate/read-file.ts";
 import { assembleCertificate, compileTemplate } from "../x509/certificate/template.ts";
 import { encodeRequest } from "../x509/csr/read.ts";
 import { basicConstraints, keyUsage } from "../x509/extensions/encode.ts";
@@ -42,9 +43,9 @@ export function readCaAbove(files: {
   readonly key: string | undefined;
   readonly passphrase: string | undefined;
 }): CaAbove {
-  const chain = parseCertificateChain(readFileSync(files.certificate, "utf8"));
-  const [root] = chain.ok ? chain.value : [];
-  if (root === undefined) throw new CeremonyRefused(`${files.certificate} holds no certificate.`);
+  const file = readCertificateFile(files.certificate);
+  if (!file.ok) throw CeremonyRefused.by(file.refusal);
+  const [root] = file.value;
   const rootKey = files.key === undefined ? undefined : readPrivateKey(files.key, files.passphrase);
   return { root, rootKey };
 }
@@ -149,10 +150,9 @@ function refuseRoot({ root, rootKey }: UnderOptions): void {
 }
 
 function readSigned(path: string, key: KeyObject, root: Certificate): Certificate {
-  // OpenSSL writes a description before the block; the reader skips it.
-  const chain = parseCertificateChain(readFileSync(path, "utf8"));
-  const [certificate] = chain.ok ? chain.value : [];
-  if (certificate === undefined) throw new Error(`${path} holds no certificate.`);
+  const file = readCertificateFile(path);
+  if (!file.ok) throw CeremonyRefused.by(file.refusal);
+  const [certificate] = file.value;
   const rootKey = parsePublicKey(root.spki);
   const problem =
     publicKeyOf(key).spkiSha256 !== certificate.spkiSha256

@@ -9,7 +9,8 @@ import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { rootCrlFile } from "../config/data-folder.ts";
 import { openStore } from "../store/open.ts";
-import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
+import type { Certificate } from "../x509/certificate/read.ts";
+import { readCertificateFile } from "../x509/certificate/read-file.ts";
 import {
   assembleCrl,
   encodeRevokedEntry,
@@ -82,10 +83,9 @@ export async function publishRootCrl(options: RootCrlOptions): Promise<RootCrl> 
 }
 
 function readRoot(path: string): Certificate {
-  const chain = parseCertificateChain(readFileSync(path, "utf8"));
-  const [root] = chain.ok ? chain.value : [];
-  if (root === undefined) throw new CeremonyRefused(`${path} holds no certificate.`);
-  return root;
+  const file = readCertificateFile(path);
+  if (!file.ok) throw CeremonyRefused.by(file.refusal);
+  return file.value[0];
 }
 
 function openRootKey({ config, keyFile, passphrase }: RootCrlOptions, root: Certificate) {

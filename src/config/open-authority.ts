@@ -1,6 +1,5 @@
 /** From a compiled configuration to a working authority: engine and signer are chosen here. */
 
-import { readFileSync } from "node:fs";
 import { Authority } from "../authority/authority.ts";
 import { CrlPublishers } from "../authority/crl/publishers.ts";
 import {
@@ -18,7 +17,7 @@ import { openTokenDesk } from "../authority/token/desk.ts";
 import { subjectPolicyProblems } from "../policy/subject.ts";
 import { openStore } from "../store/open.ts";
 import type { Store } from "../store/store.ts";
-import { type Certificate, parseCertificateChain } from "../x509/certificate/read.ts";
+import { type CertificateFile, readCertificateFile } from "../x509/certificate/read-file.ts";
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { fitsKey } from "../x509/key/signature-algorithm.ts";
 import type { CompiledConfig, IssuerFiles } from "./compile.ts";
@@ -102,9 +101,6 @@ export function openIssuingKeys(config: CompiledConfig, now: Date): IssuingKeys 
 function openIssuer(files: IssuerFiles, rootCertificate: string, now: Date): IssuerWithKey {
   const [issuing] = readCertificates(files.certificate);
   const [root] = readCertificates(rootCertificate);
-  if (issuing === undefined || root === undefined) {
-    throw new UnusableAuthority(`${files.certificate} or ${rootCertificate} holds no certificate`);
-  }
   const above = readCertificates(files.chain).filter(
     (one) => one.sha256 !== issuing.sha256 && one.sha256 !== root.sha256,
   );
@@ -129,18 +125,10 @@ export function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
   if (problems.length > 0) throw new UnusableAuthority(problems.join("\n"));
 }
 
-function readCertificates(path: string): readonly Certificate[] {
-  let pem: string;
-  try {
-    pem = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new UnusableAuthority(
-      `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`,
-    );
-  }
-  const chain = parseCertificateChain(pem);
-  if (!chain.ok) throw new UnusableAuthority(`${path}: ${chain.refusal.detail}`);
-  return chain.value;
+function readCertificates(path: string): CertificateFile {
+  const file = readCertificateFile(path);
+  if (!file.ok) throw new UnusableAuthority(file.refusal.detail);
+  return file.value;
 }
 
 function publicUrls(config: CompiledConfig, issuerId: string): PublicUrls {

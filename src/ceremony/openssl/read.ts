@@ -7,11 +7,8 @@ import { decodePem } from "../../der/pem.ts";
 import { type CaSettings, readCaSettings } from "../../openssl/ca-settings.ts";
 import { type OpensslConfig, parseConfig } from "../../openssl/config-file.ts";
 import { type IndexEntry, parseIndex } from "../../openssl/index-txt.ts";
-import {
-  type Certificate,
-  parseCertificate,
-  parseCertificateChain,
-} from "../../x509/certificate/read.ts";
+import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
+import { readCertificateFile } from "../../x509/certificate/read-file.ts";
 import { publicKeyOf } from "../../x509/key/read-public.ts";
 
 export interface OpensslFolder {
@@ -185,10 +182,9 @@ function readChain(
           "The CA certificate is not self-signed: give the certificates above it, root last, with --chain FILE.",
         );
   }
-  const text = readText(path, faults);
-  const parsed = text === undefined ? undefined : parseCertificateChain(text);
-  if (parsed?.ok === false) faults.say(`${path}: ${parsed.refusal.detail}.`);
-  return parsed?.ok ? parsed.value.filter((one) => one.sha256 !== certificate.sha256) : undefined;
+  const chain = readCertificateFile(path);
+  if (!chain.ok) return faults.say(chain.refusal.detail);
+  return chain.value.filter((one) => one.sha256 !== certificate.sha256);
 }
 
 async function checkKey(

@@ -23,7 +23,7 @@ import { encodePem } from "../../der/pem.ts";
 import { renderOpensslConfig } from "../../openssl/render-config.ts";
 import { openStore } from "../../store/open.ts";
 import type { Store } from "../../store/store.ts";
-import { parseCertificateChain } from "../../x509/certificate/read.ts";
+import { readCertificateFile } from "../../x509/certificate/read-file.ts";
 import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
 import { drawSerial } from "../../x509/serial.ts";
 import { readConfig } from "../configuration.ts";
@@ -59,9 +59,9 @@ async function runExport(dir: string, flags: ExportFlags): Promise<void> {
   if (!compiled.ok) throw failure(compiled.refusal);
   const { profiles, crl, publicHttpUrl, database } = compiled.value;
   const [issuer] = compiled.value.issuers;
-  const chain = parseCertificateChain(readFileSync(issuer.certificate, "utf8"));
-  const own = chain.ok ? chain.value[0] : undefined;
-  if (own === undefined) throw new CommandFailure(`${issuer.certificate} holds no certificate.`);
+  const file = readCertificateFile(issuer.certificate);
+  if (!file.ok) throw failure(file.refusal);
+  const [own] = file.value;
   const issuerId = issuerIdOf(own.spki);
   const base = publicHttpUrl?.origin;
   const config = renderOpensslConfig({

@@ -1,12 +1,12 @@
 /** What `countersign doctor` does. */
 
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Examination, examine } from "../../../authority/examine.ts";
 import type { CompiledConfig } from "../../../config/compile.ts";
 import { openIssuingKeys } from "../../../config/open-authority.ts";
 import { openStore } from "../../../store/open.ts";
-import { parseCertificateChain } from "../../../x509/certificate/read.ts";
+import { readCertificateFile } from "../../../x509/certificate/read-file.ts";
 import { readCompiledConfig } from "../../configuration.ts";
 import { CommandFailure } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
@@ -49,11 +49,9 @@ export async function lookAt(config: CompiledConfig): Promise<Examination> {
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {
     const files = config.issuers.flatMap(({ certificate, chain }) => [certificate, chain]);
-    const issuers = files.flatMap((file) => {
-      const chain = existsSync(file)
-        ? parseCertificateChain(readFileSync(file, "utf8"))
-        : undefined;
-      return chain?.ok ? chain.value : [];
+    const issuers = files.flatMap((path) => {
+      const file = readCertificateFile(path);
+      return file.ok ? file.value : [];
     });
     return await examine({
       store,

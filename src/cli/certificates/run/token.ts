@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { openTokenKey } from "../../../config/open-token-key.ts";
-import { parseCertificateChain } from "../../../x509/certificate/read.ts";
+import { readCertificateFile } from "../../../x509/certificate/read-file.ts";
 import { requestBytes } from "../../../x509/csr/read-bytes.ts";
 import { attributesOf } from "../../../x509/name/read.ts";
 import { readCompiledConfig } from "../../configuration.ts";
@@ -30,10 +30,8 @@ export async function mintToken(flags: TokenFlags): Promise<void> {
       `There is no profile ${flags.profile}; there are: ${[...config.profiles.keys()].join(", ")}.`,
     );
   }
-  const root = parseCertificateChain(readFileSync(config.rootCertificate, "utf8"));
-  if (!root.ok || root.value[0] === undefined) {
-    throw new CommandFailure(`${config.rootCertificate} holds no certificate.`);
-  }
+  const root = readCertificateFile(config.rootCertificate);
+  if (!root.ok) throw failure(root.refusal);
   const key = await openTokenKey(config, root.value[0].sha256);
   const minted = await key.mint(
     {
