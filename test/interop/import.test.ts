@@ -78,9 +78,12 @@ describe("a CA with an encrypted key moves in", () => {
     expect(told.said).toMatch(/The self-signed certificate issues directly, as before\. Better is/);
   });
 
-  test("keeping its key as it was, readable by its owner alone", () => {
+  test("keeping its key, under the same passphrase as new keys are, readable by its owner alone", () => {
     expect(statSync(ca.path("data/issuing.key")).mode & 0o777).toBe(0o600);
-    expect(ca.read("data/issuing.key")).toBe(ca.read("private/cakey.pem"));
+    const plain = (file: string) => ca.openssl("pkey", "-in", file, "-passin", "pass:secret");
+    expect(plain("data/issuing.key")).toBe(plain("private/cakey.pem"));
+    const rounds = ca.openssl("asn1parse", "-in", "data/issuing.key");
+    expect(rounds).toMatch(/:PBKDF2[\s\S]*INTEGER +:0927C0[\s\S]*:hmacWithSHA256/);
     expect(statSync(ca.path("data")).mode & 0o777).toBe(0o700);
   });
 

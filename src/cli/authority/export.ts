@@ -16,6 +16,7 @@ import type { Command } from "commander";
 import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
 import { toIndexLine } from "../../authority/index-line.ts";
 import { issuerIdOf } from "../../authority/issuers.ts";
+import { readPrivateKey } from "../../authority/signer/key-file.ts";
 import { writeNewFile } from "../../ceremony/folder.ts";
 import { compileConfig } from "../../config/compile.ts";
 import { basePolicyOf } from "../../config/profile-options.ts";
@@ -25,6 +26,7 @@ import { openStore } from "../../store/open.ts";
 import type { Store } from "../../store/store.ts";
 import { readCertificateFile } from "../../x509/certificate/read-file.ts";
 import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
+import { keyToPem } from "../../x509/key/private-key.ts";
 import { drawSerial } from "../../x509/serial.ts";
 import { readConfig } from "../configuration.ts";
 import { CommandFailure, exitCodes, failure } from "../failure.ts";
@@ -89,7 +91,11 @@ async function runExport(dir: string, flags: ExportFlags): Promise<void> {
     put("openssl.cnf", config);
     put("cacert.pem", encodePem("CERTIFICATE", own.der));
     put("certs/chain.pem", readFileSync(issuer.chain, "utf8"));
-    if (flags.withKey) put("private/cakey.pem", readFileSync(issuer.key, "utf8"), 0o600);
+    if (flags.withKey) {
+      const passphrase = issuer.passphrase?.reveal();
+      const key = readPrivateKey(issuer.key, passphrase);
+      put("private/cakey.pem", keyToPem(key, passphrase), 0o600);
+    }
     const written = await writeIndex(store, issuerId, put);
     put("index.txt.attr", "unique_subject = no\n");
     put("serial", `${drawSerial().toUpperCase()}\n`);

@@ -14,6 +14,7 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
+import { parsePrivateKey } from "../../authority/signer/key-file.ts";
 import { authorityFiles, writeNewFile } from "../../ceremony/folder.ts";
 import { type Adoption, carryOut, prepareAdoption } from "../../ceremony/openssl/adopt.ts";
 import {
@@ -180,7 +181,9 @@ async function write(flags: ImportFlags, plan: ImportPlan, now: Date): Promise<v
     put(authorityFiles.root, root === undefined ? own : pem(root.der));
     put(authorityFiles.issuing, own);
     put(authorityFiles.chain, own + folder.chain.map((one) => pem(one.der)).join(""));
-    put(authorityFiles.issuingKey, folder.keyText, 0o600);
+    // Written anew: openssl's older formats derive the key of an encrypted file in one round.
+    const issuingKey = parsePrivateKey(Buffer.from(folder.keyText), "the CA key", passphrase);
+    put(authorityFiles.issuingKey, keyToPem(issuingKey, passphrase), 0o600);
     put(authorityFiles.tokenKey, keyToPem(generateKey("P-256"), passphrase), 0o600);
     put(configFile, plan.yaml);
     await issueOperator({

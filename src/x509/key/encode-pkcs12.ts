@@ -4,6 +4,7 @@ import type { KeyObject } from "node:crypto";
 import { webcrypto } from "node:crypto";
 import * as asn1js from "asn1js";
 import * as pkijs from "pkijs";
+import { PBKDF2_ROUNDS } from "./encrypt-pkcs8.ts";
 
 export interface Pkcs12Options {
   readonly privateKey: KeyObject;
@@ -12,9 +13,6 @@ export interface Pkcs12Options {
   readonly passphrase: string;
   readonly friendlyName: string;
 }
-
-/** Rounds of PBKDF2 and of the MAC: what OpenSSL 3 uses. */
-const ITERATIONS = 2048;
 
 /** Encodes a PFX (DER): PBES2 with AES-256-CBC, MAC with SHA-256. */
 export async function encodePkcs12(options: Pkcs12Options): Promise<Uint8Array> {
@@ -35,7 +33,7 @@ export async function encodePkcs12(options: Pkcs12Options): Promise<Uint8Array> 
     password,
     contentEncryptionAlgorithm: { name: "AES-CBC", length: 256 },
     hmacHashAlgorithm: "SHA-256",
-    iterationCount: ITERATIONS,
+    iterationCount: PBKDF2_ROUNDS,
   };
   await keyBag.makeInternalValues(encryption as never);
   const certificateBags = options.certificates.map(
@@ -75,7 +73,7 @@ export async function encodePkcs12(options: Pkcs12Options): Promise<Uint8Array> 
   } as never);
   await pfx.makeInternalValues({
     password,
-    iterations: ITERATIONS,
+    iterations: PBKDF2_ROUNDS,
     pbkdf2HashAlgorithm: "SHA-256",
     hmacHashAlgorithm: "SHA-256",
   } as never);

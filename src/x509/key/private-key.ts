@@ -1,6 +1,7 @@
 /** Private keys: the types that are made here, and their PEM. */
 
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { encryptedKeyPem } from "./encrypt-pkcs8.ts";
 
 export const keyTypes = [
   "P-256",
@@ -22,13 +23,9 @@ export function generateKey(type: KeyType): KeyObject {
   return generateKeyPairSync("ec", { namedCurve: type }).privateKey;
 }
 
-/** A private key as PKCS#8 PEM, encrypted (PBES2, AES-256-CBC) when a passphrase is given. */
+/** A private key as PKCS#8 PEM, encrypted as `encrypt-pkcs8.ts` does when a passphrase is given. */
 export function keyToPem(key: KeyObject, passphrase?: string): string {
-  return key
-    .export({
-      type: "pkcs8",
-      format: "pem",
-      ...(passphrase === undefined ? {} : { cipher: "aes-256-cbc", passphrase }),
-    })
-    .toString();
+  return passphrase === undefined
+    ? key.export({ type: "pkcs8", format: "pem" }).toString()
+    : encryptedKeyPem(key, passphrase);
 }
