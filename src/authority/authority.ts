@@ -8,7 +8,6 @@ import type {
   AuditQuery,
   CertificateQuery,
   Page,
-  RevocationReason,
   StoredCertificate,
 } from "../store/store.ts";
 import { type VerifiedRequest, verifyRequest } from "../x509/csr/read.ts";
@@ -19,9 +18,10 @@ import { type Issued, type Issuing, issue, type RequestedValidity } from "./issu
 import type { Issuer, Issuers } from "./issuers.ts";
 import { prepareRenewal } from "./renew.ts";
 import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
-import { revoke } from "./revoke.ts";
+import { type RevocationOutcome, type RevocationRequest, revoke } from "./revoke.ts";
 import { KeyProbe } from "./signer/key-probe.ts";
 import { idempotencySpend, termsOf, tokenSpend } from "./spends.ts";
+import { barredRenewal } from "./standing.ts";
 import type { EnrolmentToken, MintedToken, TokenRequest } from "./token/own.ts";
 import { subjectClaim } from "./token/subject-claim.ts";
 
@@ -163,6 +163,8 @@ export class Authority {
         ? this.#renewalOf(caller, held, request.csr, now)
         : this.#grantOf(caller, request.profile);
     if (!granted.ok) return this.#refuse("check", caller, now, granted.refusal, verified.value);
+    const bar = caller.kind === "certificate" ? await this.#renewalBar(caller) : undefined;
+    if (bar) return this.#refuse("check", caller, now, bar, verified.value);
     const result = await checkRequest(this.#parts, {
       issuer: this.issuers.active,
       request: verified.value,
@@ -223,13 +225,13 @@ export class Authority {
   /** Revokes, holds or releases by serial; the rules of who may are in `revoke.ts`. */
   async revoke(
     serial: string,
-    reason: RevocationReason | "removeFromCRL",
+    request: RevocationRequest,
     caller: CertificateCaller,
-  ): Promise<Outcome<StoredCertificate>> {
+  ): Promise<Outcome<RevocationOutcome>> {
     const now = this.now();
     const target = await this.find(serial);
     const outcome = target.ok
-      ? await revoke(this.#parts.store, caller, target.value, reason, now)
+      ? await revoke(this.#parts.store, caller, target.value, request, now)
       : target;
     if (outcome.ok) return outcome;
     return this.#refuse("revoke", caller, now, outcome.refusal, undefined, serial);
@@ -367,6 +369,13 @@ export class Authority {
       grant: { ...terms.value, requestedBy: identityOf(caller) },
       profile: profile.value,
     });
+  }
+
+  /** Why no descendant of a compromised certificate is renewed, asked before `issue` would say it. */
+  async #renewalBar({ certificate }: CertificateCaller): Promise<Refusal | undefined> {
+    const ancestor = await this.#parts.store.findRenewalBar(certificate.id);
+    const barred = ancestor === undefined ? undefined : barredRenewal(ancestor);
+    return barred?.ok === false ? barred.refusal : undefined;
   }
 
   #renewalOf(

@@ -25,7 +25,7 @@ import type { Caller } from "./caller.ts";
 import type { Issuer } from "./issuers.ts";
 import { type IssuingKeys, signerOf } from "./issuing-key.ts";
 import { findMismatches } from "./self-check.ts";
-import { lostStanding, standingOf } from "./standing.ts";
+import { barredRenewal, lostStanding, standingOf } from "./standing.ts";
 import type { Templates } from "./templates.ts";
 
 /** What issuing needs; put together once, when the authority opens. */
@@ -141,7 +141,7 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
       },
     }),
     spends: input.spends,
-    ...standingOf(input.caller),
+    ...standingOf(input.caller, { renews: input.action === "renew" }),
     ...(input.revokes && { revokes: input.revokes }),
   });
   switch (recorded.result) {
@@ -158,6 +158,8 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
       return spent(recorded.credential);
     case "not-standing":
       return lostStanding(input.caller);
+    case "barred":
+      return barredRenewal(recorded.by);
   }
 }
 

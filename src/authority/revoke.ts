@@ -1,5 +1,10 @@
 import { accepted, type Outcome, refused } from "../refusal.ts";
-import type { RevocationReason, Store, StoredCertificate } from "../store/store.ts";
+import type {
+  RevocationChange,
+  RevocationReason,
+  Store,
+  StoredCertificate,
+} from "../store/store.ts";
 import { auditLine } from "./audit.ts";
 import { type CertificateCaller, identityOf } from "./caller.ts";
 import { lostStanding, standingOf } from "./standing.ts";
@@ -28,36 +33,51 @@ export function parseReason(text: string | number): RevocationReason | "removeFr
   return reasonNames.find((reason) => reason.toLowerCase() === name);
 }
 
+/** What is asked about a certificate's revocation. */
+export interface RevocationRequest {
+  readonly reason: RevocationReason | "removeFromCRL";
+  /** Does the same to every living certificate that was renewed from it. */
+  readonly lineage?: boolean;
+  /** Whether what was renewed from it may renew on; by default keyCompromise bars it. */
+  readonly renewals?: "barred" | "allowed";
+}
+
+export interface RevocationOutcome {
+  readonly certificate: StoredCertificate;
+  /** Serials of what was changed along with it. */
+  readonly descendants: readonly string[];
+}
+
 /**
- * Revokes, holds or (reason `removeFromCRL`) releases a certificate; durable and in force for the
- * next request when it resolves. Repeating it changes nothing. The holder may end its own
- * certificate, an operator any (S-09).
+ * Revokes, holds or (reason `removeFromCRL`) releases a certificate, with its lineage where that is
+ * asked; durable and in force for the next request when it resolves. Repeating it changes nothing.
+ * The holder may end its own certificate, an operator any (S-09).
  */
 export async function revoke(
   store: Store,
   caller: CertificateCaller,
   target: StoredCertificate,
-  reason: RevocationReason | "removeFromCRL",
+  request: RevocationRequest,
   now: Date,
-): Promise<Outcome<StoredCertificate>> {
-  if (caller.kind !== "operator" && caller.certificate.id !== target.id) {
-    return refused(
-      "forbidden",
-      `A certificate can be revoked by its own holder or by an operator; yours is ${caller.certificate.serial}, not ${target.serial}.`,
-    );
-  }
+): Promise<Outcome<RevocationOutcome>> {
+  const forbidden = whyForbidden(caller, target, request);
+  if (forbidden !== undefined) return refused("forbidden", forbidden);
+  const { reason, lineage } = request;
+  const renewals = request.renewals ?? (reason === "keyCompromise" ? "barred" : undefined);
   const action =
     reason === "removeFromCRL" ? "release" : reason === "certificateHold" ? "hold" : "revoke";
-  const change = {
+  const change: RevocationChange = {
     at: now,
     reason: reason === "removeFromCRL" ? undefined : reason,
     by: identityOf(caller),
+    ...(lineage !== undefined && { lineage }),
+    ...(renewals !== undefined && { renewals }),
   };
   const audit = auditLine(caller, now, {
     action,
     verdict: "accepted",
     serial: target.serial,
-    detail: { reason },
+    detail: { reason, ...(lineage && { lineage }), ...(renewals && { renewals }) },
   });
   const outcome = await store.revoke(
     target.issuerId,
@@ -70,7 +90,7 @@ export async function revoke(
     case "revoked":
     case "released":
     case "unchanged":
-      return accepted(outcome.certificate);
+      return accepted({ certificate: outcome.certificate, descendants: outcome.descendants });
     case "not-standing":
       return lostStanding(caller);
     case "not-found":
@@ -78,6 +98,20 @@ export async function revoke(
     case "conflict":
       return refused("conflict", explainConflict(outcome.certificate, reason));
   }
+}
+
+function whyForbidden(
+  caller: CertificateCaller,
+  target: StoredCertificate,
+  { renewals }: RevocationRequest,
+): string | undefined {
+  if (caller.kind === "operator") return undefined;
+  if (caller.certificate.id !== target.id) {
+    return `A certificate can be revoked by its own holder or by an operator; yours is ${caller.certificate.serial}, not ${target.serial}.`;
+  }
+  return renewals === "allowed"
+    ? "Only an operator may allow the renewals of a compromised certificate's descendants."
+    : undefined;
 }
 
 function explainConflict(

@@ -5,14 +5,30 @@
 
 import { oids } from "../der/oid.ts";
 import type { Profile } from "../policy/profile.ts";
-import { accepted, type Outcome, refused } from "../refusal.ts";
-import type { Standing, StoredCertificate } from "../store/store.ts";
+import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
+import type { SerialHex, Standing, StoredCertificate } from "../store/store.ts";
 import type { Caller } from "./caller.ts";
 import { CLOCK_TOLERANCE_SECONDS, type EnrolmentToken } from "./token/own.ts";
 
 /** Which certificate must still stand when something is recorded for this caller. */
-export function standingOf(caller: Caller): { readonly standing?: Standing } {
-  return "certificate" in caller ? { standing: { certificateId: caller.certificate.id } } : {};
+export function standingOf(
+  caller: Caller,
+  { renews = false } = {},
+): { readonly standing?: Standing } {
+  if (!("certificate" in caller)) return {};
+  return { standing: { certificateId: caller.certificate.id, renews } };
+}
+
+/** The refusal of a renewal that a compromised ancestor bars (S-38). */
+export function barredRenewal(ancestor: SerialHex): Outcome<never> {
+  const violation: Violation = {
+    field: "lineage",
+    rule: "lineage.compromised",
+    got: `renewed from ${ancestor}, which was revoked for keyCompromise`,
+    want: "no ancestor that was revoked for keyCompromise",
+    message: `This certificate was renewed from ${ancestor}, which was revoked for keyCompromise, so it is not renewed any more. Enrol again with a token and a new key, or ask an operator to allow it (certs revoke ${ancestor} --reason keyCompromise --allow-renewals).`,
+  };
+  return refused("policy-violation", violation.message, { violations: [violation] });
 }
 
 /** The refusal of a caller whose certificate was revoked or put on hold while it was served. */

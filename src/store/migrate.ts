@@ -5,6 +5,7 @@ import * as certificates from "../../migrations/0001-certificates.ts";
 import * as leanIndexes from "../../migrations/0002-lean-indexes.ts";
 import * as crls from "../../migrations/0003-crls.ts";
 import * as auditCertificate from "../../migrations/0004-audit-certificate.ts";
+import * as lineage from "../../migrations/0005-lineage.ts";
 
 export interface Migration {
   readonly name: string;
@@ -17,6 +18,7 @@ export const migrations: readonly Migration[] = [
   { name: "0002-lean-indexes", up: leanIndexes.up },
   { name: "0003-crls", up: crls.up },
   { name: "0004-audit-certificate", up: auditCertificate.up },
+  { name: "0005-lineage", up: lineage.up },
 ];
 
 /** The database has steps that this program does not know. */

@@ -33,6 +33,7 @@ const methods = [
   "revoke",
   "findSpent",
   "findCertificate",
+  "findRenewalBar",
   "findPresented",
   "findByKey",
   "readDer",

@@ -83,6 +83,8 @@ export interface SpentCredential {
 export interface Standing {
   /** The row of the certificate that the peer proved to hold. */
   readonly certificateId: number;
+  /** Whether it is being renewed, which a compromised ancestor bars. */
+  readonly renews?: boolean;
 }
 
 export interface NewAuditEntry {
@@ -131,12 +133,29 @@ export type IssuanceResult =
   /** A credential was spent before with another binding and has no use left. Nothing written. */
   | { readonly result: "spent"; readonly credential: SpentCredential }
   /** The certificate of `standing` was revoked or put on hold meanwhile. Nothing written. */
-  | { readonly result: "not-standing" };
+  | { readonly result: "not-standing" }
+  /** The renewal is barred by this ancestor, which was revoked for keyCompromise. Nothing written. */
+  | { readonly result: "barred"; readonly by: SerialHex };
+
+/** A change of revocation status. */
+export interface RevocationChange {
+  readonly at: Date;
+  /** Undefined releases a hold. */
+  readonly reason: RevocationReason | undefined;
+  /** Who changes it: an identity as in the audit. */
+  readonly by: string;
+  /** Changes every living certificate that was renewed from this one, directly or not, as well. */
+  readonly lineage?: boolean;
+  /** Whether what was renewed from it may be renewed on; left out, that stays as it is. */
+  readonly renewals?: "barred" | "allowed";
+}
 
 export type RevocationResult =
   | {
       readonly result: "revoked" | "released" | "unchanged";
       readonly certificate: StoredCertificate;
+      /** What was changed along with it; each has a line in the audit. */
+      readonly descendants: readonly SerialHex[];
     }
   /** E.g. releasing what is not on hold, or changing a final reason. */
   | { readonly result: "conflict"; readonly certificate: StoredCertificate }
@@ -212,11 +231,14 @@ export interface Store {
   recordIssuance(issuance: NewIssuance): Promise<IssuanceResult>;
   /** Durable when it resolves. */
   recordAudit(entry: NewAuditEntry): Promise<void>;
-  /** Sets, changes hold to a final reason, or (reason undefined) releases a hold; durable. */
+  /**
+   * Sets, changes hold to a final reason, or (reason undefined) releases a hold; with the lineage or
+   * the bars of renewals that the change names, in one transaction; durable.
+   */
   revoke(
     issuerId: string,
     serial: SerialHex,
-    change: { at: Date; reason: RevocationReason | undefined; by: string },
+    change: RevocationChange,
     audit: NewAuditEntry,
     standing?: Standing,
   ): Promise<RevocationResult>;
@@ -229,6 +251,8 @@ export interface Store {
   ): Promise<{ readonly certificate: StoredCertificate | undefined; readonly uses: number }>;
 
   findCertificate(issuerId: string, serial: SerialHex): Promise<StoredCertificate | undefined>;
+  /** The compromised ancestor that bars the renewal of the certificate in this row, if there is one. */
+  findRenewalBar(certificateId: number): Promise<SerialHex | undefined>;
   /**
    * A number that has changed when the revocation of a certificate with this serial may have changed
    * since it was asked for. Undefined where others write too: there one has to look each time.

@@ -23,6 +23,8 @@ export function registerCerts(program: Command): void {
       `RFC 5280 name or number: ${reasonNames.join(", ")}`,
       "unspecified",
     )
+    .option("--lineage", "the same for every living certificate that was renewed from it")
+    .option("--allow-renewals", "let what was renewed from a compromised certificate renew on")
     .action(async (serial: string, flags: RevokeFlags) =>
       (await run()).revokeCertificate(serial, flags),
     );

@@ -100,6 +100,22 @@ export const entry = Type.Object(entryFields, {
   description: "An entry of the issuance index.",
 });
 
+export const revokedEntry = Type.Object(
+  {
+    ...entryFields,
+    descendants: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "With `lineage`: the serials of what was changed along with it.",
+      }),
+    ),
+  },
+  {
+    $id: "RevokedCertificate",
+    title: "RevokedCertificate",
+    description: "An entry of the index after its revocation changed.",
+  },
+);
+
 export const issuedEntry = Type.Object(
   {
     ...entryFields,
@@ -186,6 +202,17 @@ export const revocationBody = Type.Object(
       Type.Union([Type.String(), Type.Integer()], {
         description: `RFC 5280 reason by name or number: ${reasonNames.join(", ")}. \`removeFromCRL\` releases a hold.`,
         examples: ["keyCompromise"],
+      }),
+    ),
+    lineage: Type.Optional(
+      Type.Boolean({
+        description: "Does the same to every living certificate that was renewed from this one.",
+      }),
+    ),
+    renewals: Type.Optional(
+      choice(["barred", "allowed"], {
+        description:
+          "Whether what was renewed from it may renew on. `keyCompromise` bars it by default; only operators may allow it.",
       }),
     ),
   },
@@ -293,6 +320,7 @@ export const sharedSchemas: readonly TSchema[] = [
   problem,
   entry,
   issuedEntry,
+  revokedEntry,
   listing,
   checkResult,
   csrBody,

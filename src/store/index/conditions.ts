@@ -49,6 +49,8 @@ export const columnConditions = {
     serial === undefined
       ? []
       : [sql`c.serial >= ${serial}`, sql`c.serial < ${endOfPrefix(serial)}`],
+  lineage: ({ lineage }: CertificateQuery): Condition[] =>
+    lineage === undefined ? [] : [sql`c.lineage = ${lineage}`],
   spki: ({ spki }: CertificateQuery): Condition[] =>
     spki === undefined ? [] : [sql`c.spki_sha256 = ${spki.toLowerCase()}`],
   requestedBy: ({ requestedBy }: CertificateQuery): Condition[] =>

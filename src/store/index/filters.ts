@@ -41,6 +41,11 @@ export const indexFilters = {
       "a name exactly, with or without its kind, or a suffix when it starts with a dot, such as `.example.test`",
   },
   serial: { placeholder: "hex", reads: "serial", finds: "first digits of the serial" },
+  lineage: {
+    placeholder: "serial",
+    reads: "serial",
+    finds: "the first certificate with this serial, whole, and every renewal of it",
+  },
   spki: { placeholder: "sha256", reads: "text", finds: "hex SHA-256 of the public key" },
   requestedBy: {
     placeholder: "identity",

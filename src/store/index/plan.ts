@@ -102,6 +102,7 @@ function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
   };
   byColumns(columnConditions.spki(query));
   byColumns(columnConditions.serial(query));
+  if (query.lineage !== undefined) filters.push(lineageFilter(query, query.lineage));
   const { san, subject } = query;
   if (san !== undefined) {
     const named = sql`from certificate_names where ${all(nameConditions(san))}`;
@@ -118,6 +119,17 @@ function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
   if (byExpiry) byColumns(columnConditions.profile(query));
   byColumns(byExpiry ? columnConditions.issued(query) : columnConditions.expires(query));
   return filters;
+}
+
+/** The index of lineages holds renewals only: the first of them is found by its serial. */
+function lineageFilter(query: CertificateQuery, lineage: string): Filter {
+  const onRow = columnConditions.lineage(query);
+  return {
+    ids: sql`select c.id from certificates c where ${all(onRow)} and c.replaces is not null
+      union all select c.id from certificates c where ${all(onRow)} and c.serial = ${lineage}
+        and c.replaces is null`,
+    onRow,
+  };
 }
 
 function subjectFilter(subject: string, engine: Engine): Filter {

@@ -90,6 +90,16 @@ export const hot = {
     `select not exists (select 1 from revocations where certificate_id = c.id) as stands
      from certificates c where c.id = $1`,
   ),
+  barOf: prepared("bar-of", "select barred_by from renewal_bars where certificate_id = $1 limit 1"),
+  putBar: prepared(
+    "put-bar",
+    "insert into renewal_bars (certificate_id, barred_by) values ($1, $2) on conflict do nothing",
+  ),
+  liftBars: prepared("lift-bars", "delete from renewal_bars where barred_by = $1"),
+  laterInLineage: prepared(
+    "later-in-lineage",
+    find("c.lineage = $1 and c.replaces is not null and c.id > $2 order by c.id"),
+  ),
   byKey: prepared("by-key", find("c.spki_sha256 = $1 order by c.id desc limit $2")),
   readDer: prepared(
     "read-der",

@@ -5,11 +5,11 @@ import type pg from "pg";
 import { CLOCK_SLACK_MS, EXPIRED_AT_ONCE, expiredFact } from "../expiry.ts";
 import { GroupCommit } from "../group-commit.ts";
 import { inspectRows } from "../index/inspect.ts";
+import { planRevocation, resultOf } from "../index/lineage.ts";
 import {
   auditValues,
   type CertificateRow,
   certificateValues,
-  changeOf,
   reversedName,
   toCertificate,
 } from "../index/rows.ts";
@@ -21,6 +21,7 @@ import {
   type IssuanceResult,
   type NewAuditEntry,
   type NewIssuance,
+  type RevocationChange,
   type RevocationEvent,
   type RevocationReason,
   type RevocationResult,
@@ -35,7 +36,14 @@ import {
 import { publishCrl, readCrl } from "./crls.ts";
 import { describePostgresFailure, isFaultOfOne } from "./failure.ts";
 import { migratePostgres, openPool, requireDurable } from "./open.ts";
-import { setRevocation, stands } from "./revocations.ts";
+import {
+  barOf,
+  carryOutBars,
+  laterOf,
+  refusalOfStanding,
+  setRevocation,
+  stands,
+} from "./revocations.ts";
 import { hot, type Statement } from "./statements.ts";
 
 /** One thing to write, inside the transaction of its batch. */
@@ -99,7 +107,7 @@ export class PostgresStore implements Store {
   revoke(
     issuerId: string,
     serial: SerialHex,
-    change: { at: Date; reason: RevocationReason | undefined; by: string },
+    change: RevocationChange,
     audit: NewAuditEntry,
     standing?: Standing,
   ): Promise<RevocationResult> {
@@ -108,12 +116,19 @@ export class PostgresStore implements Store {
       const find = () => one(client, hot.bySerial([serial, issuerId]));
       const certificate = await find();
       if (certificate === undefined) return { result: "not-found" };
-      const result = changeOf(certificate, change.reason);
-      if (result === "unchanged" || result === "conflict") return { result, certificate };
-      await setRevocation(client, certificate, change);
-      await client.query(hot.insertAudit(auditValues(audit, certificate.id)));
-      return { result, certificate: (await find()) ?? certificate };
+      const later = await laterOf(client, certificate, change);
+      const plan = planRevocation(certificate, later, change, audit);
+      for (const changed of plan.changes) await setRevocation(client, changed, change);
+      await carryOutBars(client, certificate, plan, change);
+      for (const { entry, certificateId } of plan.audits) {
+        await client.query(hot.insertAudit(auditValues(entry, certificateId)));
+      }
+      return resultOf(plan, (await find()) ?? certificate);
     });
+  }
+
+  findRenewalBar(certificateId: number): Promise<SerialHex | undefined> {
+    return this.#read(() => barOf(this.#pool, certificateId));
   }
 
   findSpent(kind: SpentCredential["kind"], id: string, binding: string) {
@@ -323,7 +338,8 @@ export class PostgresStore implements Store {
   }
 
   async #insertIssuance(client: pg.PoolClient, issuance: NewIssuance): Promise<IssuanceResult> {
-    if (!(await stands(client, issuance.standing))) return { result: "not-standing" };
+    const refusal = await refusalOfStanding(client, issuance.standing);
+    if (refusal !== undefined) return refusal;
     for (const credential of issuance.spends) {
       const { kind, id, binding, uses } = credential;
       const used = await countUses(client, kind, id);

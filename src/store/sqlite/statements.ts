@@ -20,6 +20,10 @@ type Name =
   | "presented"
   | "revocationOf"
   | "stands"
+  | "barOf"
+  | "putBar"
+  | "liftBars"
+  | "laterInLineage"
   | "hasKey"
   | "byKey"
   | "readDer"
@@ -85,6 +89,14 @@ export function prepareHot(db: Database.Database): HotStatements {
          from certificates c where c.id = ?`,
       )
       .pluck(),
+    barOf: db
+      .prepare("select barred_by from renewal_bars where certificate_id = ? limit 1")
+      .pluck(),
+    putBar: db.prepare(
+      "insert or ignore into renewal_bars (certificate_id, barred_by) values (?, ?)",
+    ),
+    liftBars: db.prepare("delete from renewal_bars where barred_by = ?"),
+    laterInLineage: find("c.lineage = ? and c.replaces is not null and c.id > ? order by c.id"),
     hasKey: db.prepare("select 1 from certificates where spki_sha256 = ? limit 1").pluck(),
     presented: find("c.serial = ? and c.sha256 = ?"),
     byKey: find("c.spki_sha256 = ? order by c.id desc limit ?"),

@@ -4,14 +4,8 @@ import type Database from "better-sqlite3";
 import { Kysely, SqliteDialect } from "kysely";
 import { GroupCommit } from "../group-commit.ts";
 import { inspectRows } from "../index/inspect.ts";
-import {
-  auditValues,
-  certificateValues,
-  changeOf,
-  fromPacked,
-  reversedName,
-  stateAt,
-} from "../index/rows.ts";
+import { planRevocation, resultOf } from "../index/lineage.ts";
+import { auditValues, certificateValues, fromPacked, reversedName } from "../index/rows.ts";
 import { searchAudit, searchCertificates, streamCertificates } from "../index/search.ts";
 import { Kept } from "../kept.ts";
 import { StatusRevisions } from "../status-revisions.ts";
@@ -22,6 +16,7 @@ import {
   type IssuanceResult,
   type NewAuditEntry,
   type NewIssuance,
+  type RevocationChange,
   type RevocationEvent,
   type RevocationReason,
   type RevocationResult,
@@ -37,6 +32,15 @@ import { publishCrl, readCrl } from "./crls.ts";
 import { makeSearchable, markExpired, SUBJECTS_AT_ONCE } from "./derived.ts";
 import { describeFailure, isOutOfRoom } from "./failure.ts";
 import { guard, migrateSqlite, openFile, requireWhole, SCAN_CACHE_KIB } from "./open.ts";
+import {
+  carryOutBars,
+  found,
+  laterOf,
+  refusalOfStanding,
+  setRevocation,
+  stands,
+  withRevocation,
+} from "./revocations.ts";
 import { type HotStatements, prepareHot } from "./statements.ts";
 
 /** One thing to write; runs inside the transaction of its batch. */
@@ -103,21 +107,31 @@ export class SqliteStore implements Store {
   revoke(
     issuerId: string,
     serial: SerialHex,
-    change: { at: Date; reason: RevocationReason | undefined; by: string },
+    change: RevocationChange,
     audit: NewAuditEntry,
     standing?: Standing,
   ): Promise<RevocationResult> {
     return this.#write((): RevocationResult => {
-      if (!this.#stands(standing)) return { result: "not-standing" };
+      if (!stands(this.#hot, standing)) return { result: "not-standing" };
       const certificate = this.#bySerial(issuerId, serial);
       if (certificate === undefined) return { result: "not-found" };
-      const outcome = changeOf(certificate, change.reason);
-      if (outcome === "unchanged" || outcome === "conflict")
-        return { result: outcome, certificate };
-      this.#setRevocation(certificate, change);
-      this.#hot.insertAudit.run(...auditValues(audit, certificate.id));
-      return { result: outcome, certificate: this.#bySerial(issuerId, serial) ?? certificate };
+      const plan = planRevocation(
+        certificate,
+        laterOf(this.#hot, certificate, change),
+        change,
+        audit,
+      );
+      for (const one of plan.changes) this.#setRevocation(one, change);
+      carryOutBars(this.#hot, certificate, plan, change);
+      for (const { entry, certificateId } of plan.audits) {
+        this.#hot.insertAudit.run(...auditValues(entry, certificateId));
+      }
+      return resultOf(plan, this.#bySerial(issuerId, serial) ?? certificate);
     });
+  }
+
+  async findRenewalBar(certificateId: number): Promise<SerialHex | undefined> {
+    return this.#read(() => this.#hot.barOf.get(certificateId) as SerialHex | undefined);
   }
 
   async findSpent(kind: SpentCredential["kind"], id: string, binding: string) {
@@ -323,12 +337,9 @@ export class SqliteStore implements Store {
     }
   }
 
-  #stands(standing: Standing | undefined): boolean {
-    return standing === undefined || this.#hot.stands.get(standing.certificateId) === 1;
-  }
-
   #insertIssuance(issuance: NewIssuance): IssuanceResult {
-    if (!this.#stands(issuance.standing)) return { result: "not-standing" };
+    const refusal = refusalOfStanding(this.#hot, issuance.standing);
+    if (refusal !== undefined) return refusal;
     for (const credential of issuance.spends) {
       const { kind, id, binding, uses } = credential;
       const used = this.#hot.countUses.get(kind, id) as number;
@@ -359,35 +370,12 @@ export class SqliteStore implements Store {
     return { result: "recorded", certificate: { ...certificate, id, revocation: undefined } };
   }
 
-  #setRevocation(
-    certificate: StoredCertificate,
-    change: { at: Date; reason: RevocationReason | undefined; by: string },
-  ): void {
-    const { id, issuerId, serial } = certificate;
-    const at = change.at.getTime();
-    this.#statusRevisions?.raise(serial);
-    if (change.reason === undefined) this.#hot.deleteRevocation.run(id);
-    else this.#hot.putRevocation.run(id, at, change.reason, change.by);
-    this.#hot.setState.run(stateAt(certificate, change.reason, change.at), id);
-    this.#hot.insertEvent.run(id, issuerId, at, change.reason ?? null);
+  #setRevocation(certificate: StoredCertificate, change: Omit<RevocationChange, "lineage">): void {
+    this.#statusRevisions?.raise(certificate.serial);
+    setRevocation(this.#hot, certificate, change);
   }
 
   #bySerial(issuerId: string, serial: SerialHex): StoredCertificate | undefined {
     return found(this.#hot.bySerial.get(serial, issuerId));
   }
-}
-
-/** The certificate with its revocation as its row has it now; nothing when the row is gone. */
-function withRevocation(certificate: StoredCertificate, packed: unknown) {
-  if (packed === undefined) return undefined;
-  if (packed === NOT_REVOKED) return certificate;
-  const [at, reason, by] = JSON.parse(packed as string) as [number, RevocationReason, string];
-  return { ...certificate, revocation: { at: new Date(at), reason, by } };
-}
-
-const NOT_REVOKED = "[null,null,null]";
-
-/** The certificate of a packed row, when there is one. */
-function found(packed: unknown): StoredCertificate | undefined {
-  return packed === undefined ? undefined : fromPacked(packed as string);
 }

@@ -117,6 +117,33 @@ describe.each(engines)("a database on %s", (engine) => {
     await store.close();
   });
 
+  test("that knew no bars gets them for what was renewed from a compromised certificate", async () => {
+    const { url, db } = await database(engine, "bars");
+    await migrate(db, engine, migrations.slice(0, 4));
+    // 01 is compromised; 02 and 03 come from it, one after the other; 04 and 05 do not.
+    const rows = [
+      ["01", "01", null],
+      ["02", "01", "01"],
+      ["03", "01", "02"],
+      ["04", "04", null],
+      ["05", "04", "04"],
+    ] as const;
+    for (const [serial, lineage, replaces] of rows) {
+      await sql`insert into certificates (issuer_id, serial, profile, subject, subject_der,
+        subject_alt_names, extended_key_usage, key_type, not_before, not_after, issued_at,
+        renew_after, requested_by, via, lineage, lineage_started_at, replaces, state)
+        values ('i', ${serial}, 'p', 'CN=x', ${Buffer.of(0x30, 0)}, '[]', '', 'EC', 0,
+        4102444800000, 0, 0, 'test', 'token', ${lineage}, 0, ${replaces}, 'live')`.execute(db);
+    }
+    await sql`insert into revocations (certificate_id, revoked_at, reason, revoked_by)
+      values (1, 0, 'keyCompromise', 'op'), (4, 0, 'superseded', 'op')`.execute(db);
+    await db.destroy();
+    const store = await openStore(url, { exclusive: false });
+    const bars = await Promise.all([1, 2, 3, 4, 5].map((id) => store.findRenewalBar(id)));
+    expect(bars).toEqual([undefined, "01", "01", undefined, undefined]);
+    await store.close();
+  });
+
   // On SQLite the lock of the serving process stands before it (test/faults).
   test.runIf(engine === "postgres")(
     "is brought forward by one of two that open it at once, and used by both",

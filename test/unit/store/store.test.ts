@@ -10,6 +10,7 @@ import {
   type NewIssuance,
   type SpentCredential,
   type Store,
+  type StoredCertificate,
   StoreUnavailable,
 } from "../../../src/store/store.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
@@ -203,6 +204,70 @@ describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
     }
     const unknown = { ...issued("unknown.example.test"), standing: { certificateId: 999_999 } };
     expect(await store.recordIssuance(unknown)).toEqual({ result: "not-standing" });
+  });
+
+  test("ends a lineage in one step, bars what is left of it, and leaves other branches alone", async () => {
+    const record = async (name: string, replaces?: StoredCertificate) => {
+      const made = issuance(name);
+      const certificate = {
+        ...made.certificate,
+        issuerId: "lineage",
+        ...(replaces && { lineage: replaces.lineage, replaces: replaces.serial }),
+      };
+      const result = await store.recordIssuance({ ...made, certificate });
+      if (result.result !== "recorded") throw new Error(result.result);
+      return result.certificate;
+    };
+    const first = await record("first.example.test");
+    const [second, sibling] = [
+      await record("second.example.test", first),
+      await record("sibling.example.test", first),
+    ];
+    const third = await record("third.example.test", second);
+    const change = { at: now, reason: "keyCompromise", by: "test" } as const;
+    const bars = () =>
+      Promise.all([first, second, sibling, third].map(({ id }) => store.findRenewalBar(id)));
+
+    // Without the lineage: what comes of it lives, but renews no more.
+    const alone = await store.revoke(
+      "lineage",
+      second.serial,
+      { ...change, renewals: "barred" },
+      audit,
+    );
+    expect(alone).toMatchObject({ result: "revoked", descendants: [] });
+    expect(await bars()).toEqual([undefined, undefined, undefined, second.serial]);
+    const renewal = issuance("fourth.example.test");
+    const standing = { certificateId: third.id, renews: true };
+    expect(await store.recordIssuance({ ...renewal, standing })).toEqual({
+      result: "barred",
+      by: second.serial,
+    });
+    expect(
+      await store.findCertificate(renewal.certificate.issuerId, renewal.certificate.serial),
+    ).toBeUndefined();
+    const lift = { ...change, renewals: "allowed" } as const;
+    expect((await store.revoke("lineage", second.serial, lift, audit)).result).toBe("unchanged");
+    expect(await bars()).toEqual([undefined, undefined, undefined, undefined]);
+
+    // With it, also where the certificate itself was ended for another reason before.
+    const before = await store.searchAudit({ serial: third.serial });
+    const whole = { ...change, reason: "superseded", lineage: true } as const;
+    expect(await store.revoke("lineage", second.serial, whole, audit)).toMatchObject({
+      result: "unchanged",
+      descendants: [third.serial],
+    });
+    const standings = await Promise.all(
+      [first, sibling, third].map(({ serial }) => store.findCertificate("lineage", serial)),
+    );
+    expect(standings.map((one) => one?.revocation?.reason)).toEqual([
+      undefined,
+      undefined,
+      "superseded",
+    ]);
+    const after = await store.searchAudit({ serial: third.serial });
+    expect(after.items.length).toBe(before.items.length + 1);
+    expect(after.items[0]?.detail).toMatchObject({ lineageOf: second.serial });
   });
 
   test("keeps facts and audit lines", async () => {

@@ -31,6 +31,8 @@ export interface ShowFlags extends OperatorFlags {
 
 export interface RevokeFlags extends OperatorFlags {
   readonly reason: string;
+  readonly lineage?: boolean;
+  readonly allowRenewals?: boolean;
 }
 
 export interface ExportFlags extends ListFlags {
@@ -101,7 +103,11 @@ export async function revokeCertificate(serial: string, flags: RevokeFlags): Pro
     throw new CommandFailure(`${flags.reason} is no reason; there are: ${reasonNames.join(", ")}.`);
   }
   const path = `/v1/certificates/${encodeURIComponent(serial)}/revoke`;
-  const entry = await callJson<Entry>(flags, "POST", path, { reason: flags.reason });
+  const entry = await callJson<Entry>(flags, "POST", path, {
+    reason: flags.reason,
+    ...(flags.lineage && { lineage: true }),
+    ...(flags.allowRenewals && { renewals: "allowed" }),
+  });
   console.log(flags.json ? JSON.stringify(entry, null, 2) : describe(entry));
 }
 

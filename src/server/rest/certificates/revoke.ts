@@ -15,10 +15,12 @@ const schema = {
   tags: ["certificates"],
   summary: "Revoke, hold or release a certificate",
   description:
-    "For its own holder, or an operator. In force for the next request, also on open connections. Repeating it changes nothing.",
+    "For its own holder, or an operator. In force for the next request, also on open connections. Repeating it changes nothing. `lineage` ends what was renewed from it as well; `keyCompromise` bars the renewals of what is left.",
   params: serialParams,
   body: jsonContent("RevocationRequest"),
-  response: { 200: { description: "The entry as it stands now.", ...jsonContent("Certificate") } },
+  response: {
+    200: { description: "The entry as it stands now.", ...jsonContent("RevokedCertificate") },
+  },
 };
 
 /** `POST /v1/certificates/{serial}/revoke`: revokes, holds or releases. */
@@ -31,11 +33,23 @@ export function revokeRoute(app: FastifyInstance, authority: Authority): void {
     },
     async (request, reply) => {
       const { caller } = holderOf(request);
-      const { reason = "unspecified" } = (request.body ?? {}) as Static<typeof revocationBody>;
+      const {
+        reason = "unspecified",
+        lineage,
+        renewals,
+      } = (request.body ?? {}) as Static<typeof revocationBody>;
       const parsed = parseReason(reason);
       if (parsed === undefined) throw new Problem(unknownReason(reason));
-      const stored = unwrap(await authority.revoke(readSerial(request.params), parsed, caller));
-      return reply.type("application/json").send(toEntry(authority, stored));
+      const { certificate, descendants } = unwrap(
+        await authority.revoke(
+          readSerial(request.params),
+          { reason: parsed, ...(lineage && { lineage }), ...(renewals && { renewals }) },
+          caller,
+        ),
+      );
+      return reply
+        .type("application/json")
+        .send({ ...toEntry(authority, certificate), ...(lineage && { descendants }) });
     },
   );
 }

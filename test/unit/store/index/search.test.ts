@@ -84,6 +84,11 @@ const filters: Record<string, [Partial<CertificateQuery>, (row: Row) => boolean]
     { serial: one.serial.slice(0, 3) },
     (row) => row.serial.startsWith(one.serial.slice(0, 3)),
   ],
+  "a lineage": [{ lineage: one.lineage }, (row) => row.lineage === one.lineage],
+  "a lineage by expiry": [
+    { lineage: one.lineage, order: "expires" },
+    (row) => row.lineage === one.lineage,
+  ],
   "a public key": [
     { spki: one.spkiSha256?.toUpperCase() ?? "" },
     (row) => row.spkiSha256 === one.spkiSha256,
