@@ -11,6 +11,7 @@ import { parse, stringify } from "yaml";
 import { examine } from "../../src/authority/examine.ts";
 import { initialise } from "../../src/ceremony/found.ts";
 import { initialiseDefaults } from "../../src/ceremony/founding.ts";
+import type { CompiledConfig } from "../../src/config/compile.ts";
 import { ownHosts } from "../../src/config/own-hosts.ts";
 import { encodePem } from "../../src/der/pem.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
@@ -83,6 +84,8 @@ export interface StartOptions {
   /** Merged into countersign.yaml before the start. */
   readonly config?: (yaml: Yaml) => void;
   readonly clock?: () => Date;
+  /** What the configuration's file cannot say yet; asked at each start. */
+  readonly compiled?: (config: CompiledConfig) => CompiledConfig;
   /** Puts more files into the data folder before the start. */
   readonly beforeStart?: (folder: string) => void;
   readonly initialise?: Partial<Parameters<typeof initialise>[0]>;
@@ -114,8 +117,9 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
     },
   };
   const start = async (clock: (() => Date) | undefined) => {
+    const config = compiledConfig(folder);
     return startService({
-      config: compiledConfig(folder),
+      config: options.compiled?.(config) ?? config,
       hosts: ownHosts([]),
       log: pino({ level: "info" }, sink),
       ...(clock && { clock }),
