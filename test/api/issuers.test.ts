@@ -64,7 +64,7 @@ async function enrol(which: Which) {
 }
 
 /** An issuing certificate under the authority's own root, as openssl makes one. */
-function makeSecondIssuer(): IssuerFiles {
+function makeIssuer(name: string, organization = "Example"): IssuerFiles {
   const [root, rootKey] = ["root.crt", "root.key"].map((name) => join(authority.folder, name));
   const at = (name: string) => join(authority.folder, name);
   writeFileSync(
@@ -72,17 +72,22 @@ function makeSecondIssuer(): IssuerFiles {
     "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
   );
   must(
-    ..."req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -out second.csr".split(" "),
-    ...["-keyout", at("second.key"), "-subj", "/C=IN/ST=Karnataka/O=Example/CN=Second Issuing"],
+    ..."req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -out issuer.csr".split(" "),
+    ...[
+      "-keyout",
+      at(`${name}.key`),
+      "-subj",
+      `/C=IN/ST=Karnataka/O=${organization}/CN=${name} Issuing`,
+    ],
   );
   must(
-    ..."x509 -req -in second.csr -days 100 -extfile ca.cnf".split(" "),
-    ...["-CA", root!, "-CAkey", rootKey!, "-out", at("second.crt")],
+    ..."x509 -req -in issuer.csr -days 100 -extfile ca.cnf".split(" "),
+    ...["-CA", root!, "-CAkey", rootKey!, "-out", at(`${name}.crt`)],
   );
   return {
-    certificate: at("second.crt"),
-    chain: at("second.crt"),
-    key: at("second.key"),
+    certificate: at(`${name}.crt`),
+    chain: at(`${name}.crt`),
+    key: at(`${name}.key`),
   } as IssuerFiles;
 }
 
@@ -93,7 +98,7 @@ beforeAll(async () => {
   });
   writeFileSync(join(folder, "root.pem"), authority.root);
   await enrol("old");
-  second = makeSecondIssuer();
+  second = makeIssuer("Second");
   await authority.restart();
   await enrol("young");
   for (const which of both) {
@@ -162,7 +167,7 @@ describe("with two issuers", () => {
     }
   });
 
-  test("a policy that says match, and the preview of a request, speak of the active one", async () => {
+  test("the preview of a request names the active one", async () => {
     const token = await authority.mint({ profile: "client", cn: "seen" });
     const checked = await authority.call("POST", "/v1/certificates/check", {
       token,
@@ -170,8 +175,25 @@ describe("with two issuers", () => {
       headers: { "content-type": "application/pkcs10" },
     });
     expect(checked.json.preview.issuer).toContain(names.young);
-    const policy = await authority.call("GET", "/v1/policy");
-    expect(JSON.stringify(policy.json)).toContain("Karnataka");
+  });
+
+  test("one profile under both issuers gives certificates of both, in turns", async () => {
+    const { authority: issuing, config } = authority.service;
+    const profile = config.profiles.get("client");
+    if (profile === undefined) throw new Error("no profile");
+    const csr = decodePem(makeCsr({ key: newKey() }))[0]?.der ?? new Uint8Array();
+    const origin = { requestId: "test", address: undefined };
+    const caller = { kind: "internal", ...origin, reason: "test" } as const;
+    for (const which of [...both, ...both]) {
+      const issuer = issuerOf(which);
+      const issued = await issuing.issueOwn(csr, profile, caller, issuer);
+      if (!issued.ok) throw new Error(issued.refusal.detail);
+      expect(issued.value.certificate.issuerId).toBe(issuer.id);
+      const pem = encodePem("CERTIFICATE", issued.value.der) + issuer.intermediatesPem;
+      writeFileSync(join(folder, "turn.pem"), pem);
+      const args = ["-CAfile", "root.pem", "-untrusted", "turn.pem", "turn.pem"];
+      expect(said("verify", ...args)).toBe("turn.pem: OK\n");
+    }
   });
 
   test("GET /v1/ca names both, the active one first, and serves each one's certificate", async () => {
@@ -282,18 +304,34 @@ describe("with two issuers", () => {
     expect(await crlNumber("old")).toBeGreaterThanOrEqual(before);
   });
 
-  test("the first one alone again: the other's certificates stay on record, without a chain", async () => {
-    const kept = second;
-    second = undefined;
+  test("an issuer that is no longer here leaves its certificates on record, without a chain", async () => {
+    const path = `/v1/certificates/${leaves.young.serial}`;
+    second = makeIssuer("Third", "Another");
     await authority.restart();
-    const { json } = await authority.call("GET", `/v1/certificates/${leaves.young.serial}`, {
-      as: as(),
-    });
+    const { json } = await authority.call("GET", path, { as: as() });
     expect(json.chain).toBe("");
     expect(json.issuer).toMatch(/^[0-9a-f]{16}$/);
-    second = kept;
-    await authority.restart();
-    expect(issuerOf("young").certificate.subject.der).toBeDefined();
+    const headers = { accept: "application/pem-certificate-chain" };
+    const alone = await authority.call("GET", path, { as: as(), headers });
+    expect(alone.text).toBe(json.certificate);
+  });
+
+  test("what the policy matches is the subject of the one that issues", async () => {
+    const policy = await authority.call("GET", "/v1/policy");
+    const { subject } = policy.json.profiles.find((one: { name: string }) => one.name === "client");
+    expect(subject).toContainEqual({
+      attribute: "organizationName",
+      rule: "match",
+      value: ["Another"],
+    });
+    const request = async (organization: string) =>
+      authority.call("POST", "/v1/certificates", {
+        token: await authority.mint({ profile: "client", cn: "web" }),
+        body: makeCsr({ key: newKey(), subject: `/C=IN/ST=Karnataka/O=${organization}/CN=web` }),
+        headers: { "content-type": "application/pkcs10" },
+      });
+    expect((await request("Another")).status).toBe(201);
+    expect((await request("Example")).status).toBe(422);
   });
 });
 
