@@ -139,8 +139,10 @@ function compileProfiles(loaded: LoadedConfig) {
       compiled.set(options.name, profile.value);
       continue;
     }
-    const place = formatOrigin(loaded.placeOf(["profiles", options.name]));
+    const above = ["profiles", options.name];
     for (const one of profile.refusal.violations ?? []) {
+      const below = one.field.slice(above.join(".").length + 1).split(".");
+      const place = formatOrigin(loaded.placeOf([...above, ...below]));
       problems.push({ ...one, message: `${place}: ${one.field}: ${one.message}` });
     }
   }

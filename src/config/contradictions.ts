@@ -6,7 +6,10 @@ import { nearest } from "./nearest.ts";
 import { configProblem, formatWritten, type KeyPath } from "./problem.ts";
 import type { Config } from "./schema/schema.ts";
 
-/** What is right key by key and wrong together, or wrong in a way that a schema cannot say. */
+/**
+ * What is right key by key and wrong together, or wrong in a way that a schema cannot say. Profiles
+ * are judged where they are compiled (policy/profile.ts), but for the form of their patterns.
+ */
 export function findContradictions(loaded: LoadedConfig): Violation[] {
   const { values } = loaded;
   const found: Violation[] = [];
@@ -30,13 +33,12 @@ export function findContradictions(loaded: LoadedConfig): Violation[] {
     checkAltNames(values.policy.subjectAltName, ["policy", "subjectAltName"], say);
   }
   for (const [name, profile] of Object.entries(values.profiles)) {
-    checkProfile(profile, ["profiles", name], say);
+    checkAltNames(profile.subjectAltName ?? {}, ["profiles", name, "subjectAltName"], say);
   }
   return found;
 }
 
 type Say = (path: KeyPath, got: unknown, want: string, hint?: string) => void;
-type ProfileWish = Config["profiles"][string];
 
 function checkListeners({ listen, publicUrl, publicHttpUrl }: Config, say: Say): void {
   const { port, httpPort, metricsPort } = listen;
@@ -105,25 +107,6 @@ function checkTokens({ name, tokens, profiles }: Config, say: Say): void {
       }
     }
   }
-}
-
-function checkProfile(profile: ProfileWish, path: KeyPath, say: Say): void {
-  const { validity, maxValidity, renew } = profile;
-  if (maxValidity !== undefined && validity > maxValidity) {
-    say([...path, "validity"], formatDuration(validity), "at most maxValidity");
-  }
-  if ("fraction" in renew.before ? renew.before.fraction >= 1 : renew.before.seconds >= validity) {
-    say([...path, "renew", "before"], "the whole lifetime or more", "less than the lifetime");
-  }
-  if (profile.role === "operator" && !profile.extendedKeyUsage.includes("clientAuth")) {
-    say(
-      [...path, "extendedKeyUsage"],
-      profile.extendedKeyUsage,
-      "clientAuth among them: operators come with their certificate",
-    );
-  }
-  checkKeys(profile.keys?.rsa, [...path, "keys", "rsa"], say);
-  checkAltNames(profile.subjectAltName ?? {}, [...path, "subjectAltName"], say);
 }
 
 function checkKeys(

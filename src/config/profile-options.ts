@@ -1,3 +1,5 @@
+import type { BasePolicy, ProfileOptions, SubjectOptions } from "../policy/profile.ts";
+import type { SubjectRule } from "../policy/subject.ts";
 import type { Config } from "./schema/schema.ts";
 
 /**
@@ -5,47 +7,7 @@ import type { Config } from "./schema/schema.ts";
  * out, shares and durations settled. Attributes and usages are still names as they were written.
  */
 
-export interface SubjectOptions {
-  /** In the order of the certificate; names or dotted OIDs. */
-  readonly rules: readonly { readonly name: string; readonly rule: SubjectRule }[];
-  readonly stringTypes: "same" | "any";
-}
-
-type SubjectRule = "match" | "supplied" | "optional";
 type Policy = Exclude<Config["policy"], "anything">;
-type Written = Config["profiles"][string];
-
-/** What every profile starts from. */
-export interface BasePolicy {
-  readonly subject: SubjectOptions;
-  readonly altNames: Policy["subjectAltName"];
-  readonly keys: Policy["keys"];
-  readonly keyReuse: Policy["keyReuse"];
-}
-
-export interface ProfileOptions
-  extends Pick<
-    Written,
-    "extendedKeyUsage" | "role" | "keyUsage" | "nsCertType" | "nsComment" | "certificatePolicies"
-  > {
-  readonly name: string;
-  readonly validitySeconds: number;
-  readonly maxValiditySeconds: number;
-  /** What the profile says beyond the base policy; absent: as there. */
-  readonly subject: SubjectOptions | undefined;
-  readonly altNames: Written["subjectAltName"];
-  readonly keys: Written["keys"];
-  readonly renew: {
-    /** Share of the lifetime before its end; a duration counts against `validitySeconds`. */
-    readonly beforeFraction: number;
-    readonly maxLineageAgeSeconds: number | undefined;
-    readonly allowNewKey: boolean;
-    readonly revokeOld: boolean;
-    readonly graceAfterExpirySeconds: number;
-  };
-  readonly backdateSeconds: number;
-  readonly noRevAvailUnderSeconds: number;
-}
 
 /** `policy_anything` of openssl.cnf: nothing must match, a common name must be there. */
 const anySubject: Readonly<Record<string, SubjectRule>> = {

@@ -147,7 +147,7 @@ export class Profile {
         "contradiction",
         `${options.maxValiditySeconds} seconds`,
         `at least ${options.validitySeconds} seconds`,
-        "maxValidity must not be shorter than validity.",
+        `maxValidity (${options.maxValiditySeconds} seconds) must not be shorter than validity (${options.validitySeconds} seconds).`,
       );
     }
     const baseSubject = compileSubject(base.subject, say);
@@ -179,7 +179,8 @@ export class Profile {
 /** Numbers and combinations that no certificate can be made of, or that would make it a CA's. */
 function findImpossible(options: ProfileOptions, usages: readonly string[], say: Say): void {
   const check = (right: boolean, field: string, got: unknown, want: string) => {
-    if (!right) say(field, "impossible", String(got), want, `${field} must be ${want}.`);
+    if (!right)
+      say(field, "impossible", String(got), want, `${field} must be ${want}; got ${got}.`);
   };
   const { validitySeconds, maxValiditySeconds, backdateSeconds, renew, keyUsage, keys } = options;
   check(validitySeconds >= 1, "validity", validitySeconds, "at least 1 second");
@@ -202,7 +203,7 @@ function findImpossible(options: ProfileOptions, usages: readonly string[], say:
     options.role !== "operator" || usages.includes(extendedKeyUsageOids.clientAuth),
     "role",
     "operator without clientAuth",
-    "operator only with clientAuth: operators come with their certificate",
+    "operator only beside clientAuth: operators come with their certificate",
   );
   if (keys?.rsa) {
     const { min, max } = keys.rsa;

@@ -91,6 +91,37 @@ describe("a compiled configuration", () => {
     });
   });
 
+  const web = "extendedKeyUsage: [clientAuth], validity: 30d";
+  it.each([
+    [
+      `web: { ${web}, maxValidity: 7d }`,
+      "profiles.web.maxValidity: maxValidity (604800 seconds) must not be shorter than validity (2592000 seconds).",
+    ],
+    [
+      `web:\n    ${web.replace(", ", "\n    ")}\n    renew:\n      before: 30d`,
+      "profiles.web.renew.before: renew.before must be less than the lifetime; got 1.",
+      8,
+    ],
+    [
+      `web: { ${web}, renew: { before: 3/3 } }`,
+      "profiles.web.renew.before: renew.before must be less than the lifetime; got 1.",
+    ],
+    [
+      "boss: { extendedKeyUsage: [serverAuth], validity: 1d, role: operator }",
+      "profiles.boss.role: role must be operator only beside clientAuth: operators come with their certificate; got operator without clientAuth.",
+    ],
+    [
+      `web: { ${web}, keys: { rsa: { min: 4096, max: 3072 } } }`,
+      "profiles.web.keys.rsa: keys.rsa must be a minimum that is at most the maximum; got 4096 to 3072 bits.",
+    ],
+  ])("judges a profile once, and tells its line: %s", (profile, message, line = 4) => {
+    const outcome = compile(`profiles:\n  ${profile}\n`);
+    const said = outcome.ok ? [] : (outcome.refusal.violations ?? []);
+    expect(said.map((one) => one.message.replace(/^.*countersign\.yaml:/, ""))).toEqual([
+      `${line}: ${message}`,
+    ]);
+  });
+
   it("is refused with every problem of keys and files at once", () => {
     const outcome = compile("tokens: { ttl: 2h, maxTtl: 1h }\npolicy: { blockedKeys: none.txt }\n");
     expect(outcome).toMatchObject({
