@@ -5,7 +5,11 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, isAbsolute, join, relative } from "node:path";
+import type { Examination } from "../authority/examine.ts";
 import { parsePrivateKey, readPrivateKey } from "../authority/signer/key-file.ts";
+import type { CompiledConfig } from "../config/compile.ts";
+import { rootCrlFile } from "../config/data-folder.ts";
+import { configFile } from "../config/load.ts";
 import {
   addToSnapshot,
   readSnapshot,
@@ -15,22 +19,19 @@ import {
   verifySnapshot,
 } from "../store/snapshot.ts";
 import { keyToPem } from "../x509/key/private-key.ts";
+import { examineStore, formatExamination } from "./examine-store.ts";
 import { writeNewFile } from "./folder.ts";
+import { CeremonyRefused } from "./refused.ts";
 
 /** A file to back up, by its path, absolute or in the data folder. */
-export interface BackupFile {
+interface BackupFile {
   readonly path: string;
   /** A private key: only in the backup under a passphrase. */
   readonly secret: boolean;
 }
 
 export interface BackupOptions {
-  readonly folder: string;
-  /** `sqlite:` or `postgres:` URL. */
-  readonly database: string;
-  readonly files: readonly BackupFile[];
-  /** Decrypts the keys of the folder. */
-  readonly folderPassphrase: string | undefined;
+  readonly config: CompiledConfig;
   /** With it, the keys are in the backup, encrypted under it. */
   readonly keysPassphrase: string | undefined;
   /** The file to make; must not exist. */
@@ -56,7 +57,7 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
   removeDatabase(partial);
   try {
     const { files, leftOut } = readFiles(options);
-    await takeSnapshot(options.database, partial);
+    await takeSnapshot(options.config.database.reveal(), partial);
     await addToSnapshot(partial, { version: VERSION, takenAt: now.toISOString() }, files);
     const snapshot = await readSnapshot(partial);
     renameSync(partial, target);
@@ -74,22 +75,21 @@ export interface RestoreOptions {
   readonly folder: string;
   /** Opens the keys of the backup; without it they are left out. */
   readonly keysPassphrase: string | undefined;
-  /** What the configuration says, once it is in the folder. */
-  readonly settings: () => {
-    readonly database: string;
-    /** Encrypts the keys in the folder. */
-    readonly folderPassphrase: string | undefined;
-  };
-  /** Looks at what was restored; throws when it is not right. */
-  readonly verify: () => Promise<void>;
+  /** Reads the configuration, once it is in the folder. */
+  readonly readConfig: () => CompiledConfig;
   readonly now: Date;
 }
 
+export interface RestoreReport extends BackupReport {
+  readonly examination: Examination;
+}
+
 /**
- * Restores a backup into an empty folder and an empty database. Throws an Error in one sentence when
- * the backup is damaged or the place is not empty; then the folder is as it was.
+ * Restores a backup into an empty folder and an empty database, and examines what was restored.
+ * Throws an Error in one sentence when the backup is damaged or the place is not empty,
+ * CeremonyRefused when what was restored is not whole; then the folder is as it was.
  */
-export async function restoreBackup(options: RestoreOptions): Promise<BackupReport> {
+export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
   const { source, folder, keysPassphrase, now } = options;
   const existed = existsSync(folder);
   if (existed && readdirSync(folder).length > 0) {
@@ -107,15 +107,22 @@ export async function restoreBackup(options: RestoreOptions): Promise<BackupRepo
     snapshot.files.filter((file) => file.secret === secret),
   ) as [SnapshotFile[], SnapshotFile[]];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  let examination: Examination;
   try {
     for (const { path, bytes, mode } of files) put(folder, path, bytes, mode);
-    const { database, folderPassphrase } = options.settings();
+    const config = options.readConfig();
+    const folderPassphrase = config.issuers[0].passphrase?.reveal();
     for (const { path, bytes, mode } of keysPassphrase === undefined ? [] : keys) {
       const key = parsePrivateKey(Buffer.from(bytes), path, keysPassphrase);
       put(folder, path, Buffer.from(keyToPem(key, folderPassphrase)), mode);
     }
-    await restoreSnapshot(source, database, { takenAt, now });
-    await options.verify();
+    await restoreSnapshot(source, config.database.reveal(), { takenAt, now });
+    examination = await examineStore(config, now);
+    if (examination.findings.length > 0) {
+      throw new CeremonyRefused(
+        `${source} was not restored, as it is not whole:\n${formatExamination(examination)}`,
+      );
+    }
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     if (existed) mkdirSync(folder, { mode: 0o700 });
@@ -124,15 +131,31 @@ export async function restoreBackup(options: RestoreOptions): Promise<BackupRepo
   const names = (of: readonly SnapshotFile[]) => of.map((file) => file.path);
   const { certificates } = snapshot;
   return keysPassphrase === undefined
-    ? { takenAt, certificates, included: names(files), leftOut: names(keys) }
-    : { takenAt, certificates, included: names([...files, ...keys]), leftOut: [] };
+    ? { takenAt, certificates, included: names(files), leftOut: names(keys), examination }
+    : { takenAt, certificates, included: names([...files, ...keys]), leftOut: [], examination };
+}
+
+/** What an authority consists of besides its store. */
+function filesOf({ rootCertificate, issuers, tokenKey }: CompiledConfig): BackupFile[] {
+  const open = [
+    ...[configFile, rootCertificate],
+    ...issuers.flatMap(({ certificate, chain }) => [certificate, chain]),
+    ...["operator.crt", rootCrlFile],
+  ];
+  const keys = [...issuers.map((one) => one.key), tokenKey, "operator.key"];
+  return [
+    ...open.map((path) => ({ path, secret: false })),
+    ...keys.map((path) => ({ path, secret: true })),
+  ];
 }
 
 function readFiles(options: BackupOptions): { files: SnapshotFile[]; leftOut: string[] } {
   const files: SnapshotFile[] = [];
   const leftOut: string[] = [];
-  const { folder, folderPassphrase, keysPassphrase } = options;
-  for (const { path, secret } of options.files) {
+  const { config, keysPassphrase } = options;
+  const folder = config.dataDir;
+  const folderPassphrase = config.issuers[0].passphrase?.reveal();
+  for (const { path, secret } of filesOf(config)) {
     const whole = isAbsolute(path) ? path : join(folder, path);
     const name = relative(folder, whole);
     if (!existsSync(whole) || files.some((file) => file.path === name)) continue;

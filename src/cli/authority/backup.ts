@@ -1,25 +1,19 @@
+/** `countersign backup FILE` while serving, and `countersign restore FILE` into an empty folder. */
+
 import { join } from "node:path";
 import type { Command } from "commander";
-import {
-  type BackupFile,
-  type BackupReport,
-  makeBackup,
-  restoreBackup,
-} from "../../ceremony/backup.ts";
-import { authorityFiles } from "../../ceremony/folder.ts";
-import { rootCrlFile } from "../../config/data-folder.ts";
-import { configFile } from "../../config/load.ts";
+import type { BackupReport } from "../../ceremony/backup.ts";
+import { perform } from "../ceremony.ts";
 import { readCompiledConfig } from "../configuration.ts";
 import { CommandFailure } from "../failure.ts";
 import { type DataFlags, passphraseFlag, withData } from "../options.ts";
-import { formatExamination, lookAt } from "./run/doctor.ts";
 
 interface BackupFlags extends DataFlags {
   readonly withKeys?: boolean;
   readonly passphraseFile?: string;
 }
 
-/** `countersign backup FILE` while serving, and `countersign restore FILE` into an empty folder. */
+/** Declares `backup` and `restore`. */
 export function registerBackup(program: Command): void {
   withData(program.command("backup <file>"))
     .description(
@@ -40,59 +34,33 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
       "Keys go into a backup only encrypted: give --with-keys and --passphrase-file together.",
     );
   }
+  const { makeBackup } = await import("../../ceremony/backup.ts");
   const config = readCompiledConfig(flags);
-  const { issuers } = config;
-  const keys = [...issuers.map((one) => one.key), config.tokenKey, "operator.key"];
-  const open = [
-    config.rootCertificate,
-    ...issuers.flatMap(({ certificate, chain }) => [certificate, chain]),
-    "operator.crt",
-    rootCrlFile,
-  ];
-  const files: BackupFile[] = [
-    ...[configFile, ...open].map((path) => ({ path, secret: false })),
-    ...keys.map((path) => ({ path, secret: true })),
-  ];
-  const report = await makeBackup({
-    folder: config.dataDir,
-    database: config.database.reveal(),
-    files,
-    folderPassphrase: issuers[0].passphrase?.reveal(),
-    keysPassphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
-    target: file,
-    now: new Date(),
-  });
+  const keysPassphrase = flags.passphraseFile && passphraseFlag(flags.passphraseFile);
+  const report = await perform(() =>
+    makeBackup({ config, keysPassphrase, target: file, now: new Date() }),
+  );
   console.log(`${file}: ${report.certificates} certificates as of ${report.takenAt.toISOString()}`);
   printFiles(report);
   if (report.leftOut.length > 0) console.log("Keep these elsewhere: without them nobody can sign.");
 }
 
 async function runRestore(file: string, flags: BackupFlags): Promise<void> {
-  const passphrase = flags.passphraseFile && passphraseFlag(flags.passphraseFile);
-  let examined = "";
-  const report = await restoreBackup({
-    source: file,
-    folder: flags.data,
-    keysPassphrase: passphrase,
-    settings: () => {
-      const config = readCompiledConfig(flags);
-      return {
-        database: config.database.reveal(),
-        folderPassphrase: config.issuers[0].passphrase?.reveal(),
-      };
-    },
-    verify: async () => {
-      const examination = await lookAt(readCompiledConfig(flags));
-      if (examination.findings.length > 0) {
-        throw new CommandFailure(
-          `${file} was not restored, as it is not whole:\n${formatExamination(examination)}`,
-        );
-      }
-      examined = formatExamination(examination);
-    },
-    now: new Date(),
-  });
-  console.log(`${flags.data}: as of ${report.takenAt.toISOString()}. ${examined}`);
+  const { restoreBackup } = await import("../../ceremony/backup.ts");
+  const { formatExamination } = await import("../../ceremony/examine-store.ts");
+  const { authorityFiles } = await import("../../ceremony/folder.ts");
+  const report = await perform(() =>
+    restoreBackup({
+      source: file,
+      folder: flags.data,
+      keysPassphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
+      readConfig: () => readCompiledConfig(flags),
+      now: new Date(),
+    }),
+  );
+  console.log(
+    `${flags.data}: as of ${report.takenAt.toISOString()}. ${formatExamination(report.examination)}`,
+  );
   printFiles(report);
   if (report.leftOut.length > 0) {
     console.log(

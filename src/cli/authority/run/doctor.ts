@@ -2,11 +2,9 @@
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Examination, examine } from "../../../authority/examine.ts";
+import { examineStore, formatExamination } from "../../../ceremony/examine-store.ts";
 import type { CompiledConfig } from "../../../config/compile.ts";
 import { openIssuingKeys } from "../../../config/open-authority.ts";
-import { openStore } from "../../../store/open.ts";
-import { readCertificateFile } from "../../../x509/certificate/read-file.ts";
 import { readCompiledConfig } from "../../configuration.ts";
 import { CommandFailure } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
@@ -22,7 +20,7 @@ interface Check {
 
 export async function runDoctor(flags: DoctorFlags): Promise<void> {
   const config = readCompiledConfig(flags);
-  const examination = await lookAt(config);
+  const examination = await examineStore(config, new Date());
   const checks: Check[] = [
     // Anything wrong with the configuration has ended the command before.
     { check: "configuration", findings: [] },
@@ -42,35 +40,6 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
   }
   // The report has said it all.
   if (checks.some((one) => one.findings.length > 0)) throw new CommandFailure("");
-}
-
-/** Examines the store that a configuration names. Throws StoreUnavailable. */
-export async function lookAt(config: CompiledConfig): Promise<Examination> {
-  const store = await openStore(config.database.reveal(), { exclusive: false });
-  try {
-    const files = config.issuers.flatMap(({ certificate, chain }) => [certificate, chain]);
-    const issuers = files.flatMap((path) => {
-      const file = readCertificateFile(path);
-      return file.ok ? file.value : [];
-    });
-    return await examine({
-      store,
-      issuers,
-      profiles: config.profiles,
-      now: new Date(),
-    });
-  } finally {
-    await store.close();
-  }
-}
-
-/** What was looked at, in a sentence. */
-export function formatExamination({ certificates, unverified, findings }: Examination): string {
-  const verified = `${certificates - unverified} of ${certificates} certificates verify to the issuer`;
-  const rest = unverified > 0 ? `; ${unverified} are another issuer's or have no file` : "";
-  return findings.length === 0
-    ? `${verified}${rest}; nothing is wrong.`
-    : [`${certificates} certificates looked at; wrong:`, ...findings].join("\n  ");
 }
 
 /** A key that others can read is no secret any more. */
