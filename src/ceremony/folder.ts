@@ -5,15 +5,19 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  mkdirSync,
+  mkdtempSync,
   openSync,
   readdirSync,
   renameSync,
+  rmdirSync,
   rmSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { configFile } from "../config/load.ts";
+import { FolderOccupied } from "./refused.ts";
 
 /** Names of the files of an authority in its data folder. */
 export const authorityFiles = {
@@ -57,6 +61,36 @@ export function inspectFolder(
     };
   }
   return found.length === 0 ? { state: "absent" } : { state: "complete" };
+}
+
+/** Throws FolderOccupied with this sentence unless the folder is absent or empty. */
+export function requireEmptyFolder(folder: string, sentence: string): void {
+  if (existsSync(folder) && readdirSync(folder).length > 0) throw new FolderOccupied(sentence);
+}
+
+/**
+ * Fills a folder beside its place and gives it its name at the very end: all of it or nothing.
+ * Its place must be absent or an empty folder; `doing` is in its name until then.
+ */
+export async function makeFolder<T>(
+  folder: string,
+  doing: string,
+  fill: (staging: string) => Promise<T>,
+): Promise<T> {
+  const target = resolve(folder);
+  mkdirSync(dirname(target), { recursive: true });
+  const staging = mkdtempSync(`${target}.${doing}-`);
+  try {
+    const filled = await fill(staging);
+    syncFolder(staging);
+    if (existsSync(target)) rmdirSync(target);
+    renameSync(staging, target);
+    syncFolder(dirname(target));
+    return filled;
+  } catch (error) {
+    rmSync(staging, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** Writes a file that must not exist yet, with its mode, and brings it to disk. */

@@ -1,113 +1,28 @@
-/** What becomes of a CA's settings: policy, names and profiles, and the sentences that tell of it. */
+/** What becomes of a CA's settings: policy and names, the operator, and the configuration's text. */
 
-import { basename } from "node:path";
+import { stringify } from "yaml";
 import { oids } from "../../der/oid.ts";
-import type { ConfigEntry, OpensslConfig } from "../../openssl/config-file.ts";
-import {
-  type ExtensionSection,
-  isExtensionSection,
-  readExtensionSection,
-} from "../../openssl/extension-section.ts";
-import { extendedKeyUsageName, findExtendedKeyUsage } from "../../x509/extensions/encode.ts";
+import { readExtensionSection } from "../../openssl/extension-section.ts";
 import {
   formatGeneralName,
   type GeneralName,
   generalName,
   parseGeneralNameText,
 } from "../../x509/name/general-name.ts";
-import { attributesOf, findAttributeType } from "../../x509/name/read.ts";
+import {
+  attributesOf,
+  commonNameOf,
+  type DistinguishedName,
+  findAttributeType,
+  makeName,
+  type NameAttribute,
+  nameFromAttributes,
+} from "../../x509/name/read.ts";
+import { authorityFiles } from "../folder.ts";
 import type { Adoption } from "./adopt.ts";
+import type { PlannedProfile } from "./profiles.ts";
 import type { OpensslFolder } from "./read.ts";
-
-/** A profile as it stands in countersign.yaml. */
-export interface PlannedProfile {
-  readonly extendedKeyUsage: readonly string[];
-  readonly keyUsage?: readonly string[];
-  readonly nsCertType?: readonly string[];
-  readonly nsComment?: string;
-  readonly validity: string;
-  readonly role?: "operator";
-}
-
-/** What is told to whoever imports. */
-export class Telling {
-  readonly understood: string[] = [];
-  readonly changed: string[] = [];
-  readonly notTaken: string[] = [];
-}
-
-const keyUsageWords = [
-  ...["digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment"],
-  ...["keyAgreement", "encipherOnly", "decipherOnly"],
-] as const;
-
-/** Profiles by name: those of the configuration and of the extension files, then the usual ones. */
-export function planProfiles(
-  folder: OpensslFolder,
-  telling: Telling,
-): ReadonlyMap<string, PlannedProfile> {
-  const { settings, config } = folder;
-  const validity = `${settings.defaultDays ?? 30}d`;
-  if (settings.defaultDays === undefined) {
-    telling.changed.push("default_days is not set: profiles last 30 days.");
-  }
-  const profiles = new Map<string, PlannedProfile>();
-  const add = (
-    name: string,
-    section: ReadonlyMap<string, ConfigEntry>,
-    of: OpensslConfig,
-    place: string,
-  ) => {
-    const read = readExtensionSection(of, section);
-    if (read.ca) {
-      telling.notTaken.push(
-        `${place} makes CA certificates (CA:TRUE): no profile, since none is issued on request.`,
-      );
-      return;
-    }
-    const id = profileName(name, profiles);
-    profiles.set(id, toProfile(read, validity, place, telling));
-    telling.understood.push(`${place} is profile ${id}.`);
-  };
-  if (settings.extensionsSection !== undefined) {
-    const section = config.section(settings.extensionsSection);
-    if (section === undefined)
-      telling.notTaken.push(
-        `x509_extensions names [${settings.extensionsSection}], which is not there.`,
-      );
-    else add(settings.extensionsSection, section, config, `[${settings.extensionsSection}]`);
-  }
-  for (const { file, config: extensions } of folder.extensionFiles) {
-    for (const { name, section } of sectionsOf(file, extensions))
-      add(name, section, extensions, `${file} [${name}]`);
-  }
-  const usual: Readonly<Record<string, readonly string[]>> = {
-    client: ["clientAuth"],
-    server: ["serverAuth"],
-    peer: ["clientAuth", "serverAuth"],
-  };
-  for (const [name, extendedKeyUsage] of Object.entries(usual)) {
-    if (!profiles.has(name)) profiles.set(name, { extendedKeyUsage, validity });
-  }
-  profiles.set("operator", { extendedKeyUsage: ["clientAuth"], validity: "90d", role: "operator" });
-  return profiles;
-}
-
-/** The profile that renews certificates of these usages: the same usages, or the most in common. */
-export function profileByUsage(
-  profiles: ReadonlyMap<string, PlannedProfile>,
-  usages: readonly string[],
-): string {
-  const wanted = usages.map(extendedKeyUsageName);
-  if (wanted.length === 0) return "imported";
-  const scored = [...profiles]
-    .filter(([, profile]) => profile.role === undefined)
-    .map(([name, { extendedKeyUsage }]) => {
-      const shared = extendedKeyUsage.filter((one) => wanted.includes(one)).length;
-      return { name, score: 2 * shared - extendedKeyUsage.length - wanted.length };
-    });
-  return scored.sort((a, b) => b.score - a.score)[0]?.name ?? "imported";
-}
+import type { Telling } from "./telling.ts";
 
 /** The policy section as policy.subject: long names, in its order. */
 export function planSubject(
@@ -190,86 +105,70 @@ export function planNames(
   };
 }
 
-function toProfile(
-  read: ExtensionSection,
-  validity: string,
-  place: string,
-  telling: Telling,
-): PlannedProfile {
-  const known = read.extendedKeyUsage.filter((one) => findExtendedKeyUsage(one) !== undefined);
-  for (const one of read.extendedKeyUsage) {
-    if (!known.includes(one))
-      telling.notTaken.push(`${place}: the extended key usage ${one} is unknown here.`);
-  }
-  const byType = [
-    ...(read.nsCertType.includes("client") ? ["clientAuth"] : []),
-    ...(read.nsCertType.includes("server") ? ["serverAuth"] : []),
-    ...(read.nsCertType.includes("email") ? ["emailProtection"] : []),
-  ];
-  const implied = byType.length > 0 ? byType : ["clientAuth", "serverAuth"];
-  if (known.length === 0) {
-    telling.changed.push(
-      `${place} has no extendedKeyUsage, which allows every use: the profile says ${implied.join(", ")}.`,
-    );
-  }
-  const folded = (text: string) =>
-    text.replace(/ /g, "").toLowerCase().replace("contentcommitment", "nonrepudiation");
-  const keyUsage = read.keyUsage.flatMap((one) => {
-    const word = keyUsageWords.find((usage) => usage.toLowerCase() === folded(one));
-    if (word === undefined)
-      telling.notTaken.push(
-        `${place}: the key usage ${one} belongs to no certificate issued on request.`,
-      );
-    return word === undefined ? [] : [word];
+/** A subject that the imported policy accepts: what matches from the CA, a word for the rest. */
+export function planOperator(
+  { certificate }: OpensslFolder,
+  policy: Readonly<Record<string, string>>,
+): DistinguishedName {
+  const own = attributesOf(certificate.subject);
+  const attributes = Object.entries(policy).flatMap(([name, rule]): NameAttribute[] => {
+    const oid = findAttributeType(name)?.oid;
+    const mine = own.find(({ type }) => type === oid);
+    if (name === "commonName" && rule !== "match")
+      return [...attributesOf(makeName([{ type: name, value: "operator" }]))];
+    if (rule === "optional") return [];
+    return mine
+      ? [mine]
+      : [
+          ...attributesOf(
+            makeName([{ type: name, value: name === "countryName" ? "XX" : "operator" }]),
+          ),
+        ];
   });
-  const types = read.nsCertType.filter((one) =>
-    ["client", "server", "email", "objsign"].includes(one),
+  return nameFromAttributes(attributes);
+}
+
+/** What the configuration says beside what the CA's own files say. */
+export interface PlannedConfig {
+  readonly subject: Readonly<Record<string, string>>;
+  readonly names: ReturnType<typeof planNames>;
+  readonly profiles: ReadonlyMap<string, PlannedProfile>;
+  /** Where the passphrase of the key is; undefined: the key is plain. */
+  readonly passphrase: { readonly file: string } | { readonly env: string } | undefined;
+}
+
+/** The text of countersign.yaml. */
+export function renderConfig(
+  service: {
+    /** The openssl.cnf that it is made from. */
+    readonly config: string;
+    readonly hosts: readonly GeneralName[];
+    readonly port: number;
+    readonly httpPort: number;
+  },
+  { certificate, settings }: OpensslFolder,
+  { subject, names, profiles, passphrase }: PlannedConfig,
+): string {
+  const { port, httpPort } = service;
+  const host = service.hosts.find((one) => one.kind === "dns")?.value ?? "localhost";
+  const head = `# Made by \`countersign import openssl\` from ${service.config.replace(/[\r\n]/g, " ")} [${settings.section}].\n# Every key: docs/reference/configuration.md.\n\n`;
+  return (
+    head +
+    stringify({
+      name: commonNameOf(certificate.subject) ?? "Imported CA",
+      publicUrl: `https://${host}:${port}`,
+      publicHttpUrl: `http://${host}:${httpPort}`,
+      listen: { host: "0.0.0.0", port, httpPort },
+      database: "sqlite:countersign.db",
+      issuer: {
+        certificate: authorityFiles.issuing,
+        chain: authorityFiles.chain,
+        key: authorityFiles.issuingKey,
+        ...(passphrase !== undefined && { passphrase }),
+      },
+      policy: { subject, stringTypes: "any", subjectAltName: names },
+      profiles: Object.fromEntries(profiles),
+      ...(settings.crlSeconds && { crl: { validity: `${settings.crlSeconds}s` } }),
+    })
   );
-  for (const { name, file, line } of read.ownMaking) {
-    telling.changed.push(
-      `${file}, line ${line}: ${name} is made from publicHttpUrl, where this service answers.`,
-    );
-  }
-  for (const { name, file, line } of read.unknown) {
-    telling.notTaken.push(`${file}, line ${line}: ${name} is no extension that a profile can say.`);
-  }
-  if (read.subjectAltNames.length > 0) {
-    telling.changed.push(
-      `${place}: subjectAltName is what a request asks for and policy.subjectAltName allows; its names are allowed there.`,
-    );
-  }
-  return {
-    extendedKeyUsage:
-      known.length > 0
-        ? known.map((one) => extendedKeyUsageName(findExtendedKeyUsage(one) ?? one))
-        : implied,
-    ...(keyUsage.length > 0 && { keyUsage }),
-    ...(types.length > 0 && { nsCertType: types }),
-    ...(read.nsComment !== undefined && { nsComment: read.nsComment }),
-    validity,
-  };
-}
-
-/** The sections of an extension file that `-extfile` could mean. */
-function sectionsOf(file: string, config: OpensslConfig) {
-  const named = config.get("default", "extensions")?.value;
-  const names = named === undefined ? config.sectionNames : [named];
-  return names.flatMap((name) => {
-    const section = config.section(name);
-    if (section === undefined || !isExtensionSection(section)) return [];
-    return [{ name: name === "default" ? basename(file).replace(/\.\w+$/, "") : name, section }];
-  });
-}
-
-function profileName(written: string, taken: ReadonlyMap<string, unknown>): string {
-  const plain =
-    written
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, "-")
-      .replace(/^-+|-+$/g, "")
-      .slice(0, 50) || "profile";
-  const first = plain === "operator" ? "operator-2" : plain;
-  let name = first;
-  for (let count = 2; taken.has(name); count++) name = `${first}-${count}`;
-  return name;
 }
