@@ -19,14 +19,20 @@ declare module "fastify" {
   }
 }
 
-/** Counts requests; above a limit the answer is 429 with Retry-After. */
+/** Throws a Problem for an address that is over its limit; counts it otherwise. */
+export type LimitAddress = (address: string) => Promise<void>;
+
+/**
+ * Counts requests; above a limit the answer is 429 with Retry-After. Gives the limit of addresses for
+ * what is answered before the framework, from the same counters.
+ */
 export async function limitRequests(
   app: FastifyInstance,
   limits: CompiledConfig["rates"],
-): Promise<void> {
-  if (limits === undefined) return;
+): Promise<LimitAddress> {
+  if (limits === undefined) return async () => undefined;
   await app.register(rateLimit, { global: false, hook: "onRequest" });
-  const perAddress = limiter(app, limits.perAddress, (request) => request.ip, "this address");
+  const perAddress = limiter(app, limits.perAddress, ({ ip }) => ip, "this address");
   const perIdentity = limiter(
     app,
     limits.perIdentity,
@@ -52,6 +58,9 @@ export async function limitRequests(
   app.addHook("preHandler", async (request) => {
     if (isProvenInBody(request)) await countCaller(request);
   });
+  // The limiter looks at the key and at limits of the route's own, of which there are none.
+  const routeOptions = { config: {} };
+  return (ip) => perAddress({ ip, routeOptions } as FastifyRequest);
 }
 
 function limiter(

@@ -11,8 +11,22 @@ declare module "fastify" {
     metricsRegistry: Registry;
     /** What the metrics routes print. */
     metricsSource: MetricsSource;
+    /** Counts what is answered before the framework. */
+    countRequest: CountRequest;
   }
 }
+
+/** A request that was answered. */
+export interface CountedRequest {
+  readonly method: string;
+  /** The pattern of the route, not the address: addresses have no bound. Undefined: there is none. */
+  readonly route: string | undefined;
+  readonly status: number;
+  /** From the first byte of the request to the last of its answer. */
+  readonly seconds: number;
+}
+
+export type CountRequest = (request: CountedRequest) => void;
 
 /** Metrics as text: of this process, or of all workers. */
 export type MetricsSource = Pick<Registry, "contentType" | "metrics">;
@@ -54,11 +68,15 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
       }
     },
   });
+  const count: CountRequest = ({ method, route = "unmatched", status, seconds }) => {
+    requests.inc({ method, route, status });
+    duration.observe({ route }, seconds);
+  };
+  app.decorate("countRequest", count);
   app.addHook("onResponse", async (request, reply) => {
-    // The pattern, not the address: addresses have no bound.
-    const route = request.routeOptions.url ?? "unmatched";
-    requests.inc({ method: request.method, route, status: reply.statusCode });
-    duration.observe({ route }, reply.elapsedTime / 1000);
+    const { method } = request;
+    const { statusCode: status, elapsedTime } = reply;
+    count({ method, route: request.routeOptions.url, status, seconds: elapsedTime / 1000 });
   });
   return registry;
 }

@@ -1,50 +1,56 @@
+import { createServer } from "node:http";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
-import { refusalOf, sendProblem } from "./problem.ts";
-import { answerOcspFirst } from "./revocation/ocsp-connections.ts";
-import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
+import { answerWithProblems, refusalOf, sendProblem } from "./problem.ts";
+import { answerFirst, type Surroundings } from "./revocation/handler.ts";
+import { type RevocationParts, revocationOperations } from "./revocation/routes.ts";
+import { KEEP_ALIVE_MS, overdueInterval } from "./tls.ts";
+
+export interface PlainTimeouts {
+  readonly headersSeconds: number;
+  readonly requestSeconds: number;
+}
 
 /**
- * The plain HTTP listener's application: CRL, OCSP and issuer certificates, which relying parties
- * must be able to read without TLS (RFC 5280 8). It names no route of REST, which is not here.
+ * The plain HTTP listener: CRL, OCSP and issuer certificates, which relying parties must be able to
+ * read without TLS (RFC 5280 8). Nothing else, and nothing that changes anything.
  */
 export async function buildPlainServer(
   parts: RevocationParts,
   log: FastifyBaseLogger,
-  timeouts: { readonly headersSeconds: number; readonly requestSeconds: number },
+  timeouts: PlainTimeouts,
+  count: Surroundings["count"],
 ): Promise<FastifyInstance> {
+  const operations = revocationOperations(parts);
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
-    routerOptions: { maxParamLength: 24_000 },
-    requestTimeout: timeouts.requestSeconds * 1000,
-    http: { headersTimeout: timeouts.headersSeconds * 1000 },
     forceCloseConnections: "idle",
     frameworkErrors: (error, request, reply) => {
-      sendProblem(request as never, reply as never, refusalOf(error), {});
+      sendProblem(request as never, reply as never, refusalOf(error));
+    },
+    serverFactory: (next) => {
+      const isOpen = () => server.listening;
+      const server = createServer(
+        {
+          headersTimeout: timeouts.headersSeconds * 1000,
+          requestTimeout: timeouts.requestSeconds * 1000,
+          keepAliveTimeout: KEEP_ALIVE_MS,
+          connectionsCheckingInterval: overdueInterval(timeouts.headersSeconds),
+        },
+        answerFirst(operations, { log, ...(count && { count }) }, { next, isOpen }),
+      );
+      return server;
     },
   });
-  app.setErrorHandler((error, request, reply) => {
-    const refusal = refusalOf(error);
-    if (refusal.code === "internal-error" || refusal.code.endsWith("-unavailable")) {
-      request.log.error({ err: error }, "request failed");
-    }
-    return sendProblem(request, reply, refusal, {});
-  });
+  answerWithProblems(app);
+  app.removeAllContentTypeParsers();
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      request,
-      reply,
-      {
-        code: "not-found",
-        detail:
-          "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
-      },
-      {},
-    ),
+    sendProblem(request, reply, {
+      code: "not-found",
+      detail:
+        "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
+    }),
   );
-  revocationRoutes(app, parts);
-  const connections = answerOcspFirst(app.server, parts.ocsp);
-  app.addHook("preClose", async () => connections.close());
   await app.ready();
   return app;
 }

@@ -93,24 +93,49 @@ export function problemDocument(
 /** How long to wait, in seconds, before a 503 is worth trying again. */
 const RETRY_UNAVAILABLE_SECONDS = 2;
 
-/** Answers a request with a refusal. Indented, since the reader is often a person with curl. */
+/** A refusal as HTTP, on whichever way it leaves. */
+export interface ProblemAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Indented, since the reader is often a person with curl. */
+  readonly body: string;
+}
+
+/** The answer for a refusal; `url` as it was asked for. */
+export function problemAnswer(
+  refusal: Refusal,
+  url: string,
+  requestId: string,
+  routes: RouteHints = restRouteHints,
+): ProblemAnswer {
+  const status = statusOf[refusal.code];
+  const path = url.split("?", 1)[0] ?? "/";
+  const retryAfter =
+    refusal.retryAfterSeconds ?? (status === 503 ? RETRY_UNAVAILABLE_SECONDS : undefined);
+  return {
+    status,
+    headers: {
+      "content-type": "application/problem+json",
+      ...(status === 401 && { "www-authenticate": 'Bearer realm="countersign"' }),
+      ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
+    },
+    body: `${JSON.stringify(problemDocument(refusal, path, requestId, routes), null, 2)}\n`,
+  };
+}
+
+/** Answers a request with a refusal. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   refusal: Refusal,
   routes: RouteHints = restRouteHints,
 ) {
-  const status = statusOf[refusal.code];
-  const path = request.url.split("?", 1)[0] ?? "/";
-  const retryAfter =
-    refusal.retryAfterSeconds ?? (status === 503 ? RETRY_UNAVAILABLE_SECONDS : undefined);
-  if (status === 401) reply.header("www-authenticate", 'Bearer realm="countersign"');
-  if (retryAfter !== undefined) reply.header("retry-after", String(retryAfter));
+  const { status, headers, body } = problemAnswer(refusal, request.url, request.id, routes);
   return reply
     .code(status)
-    .type("application/problem+json")
-    .serializer((document: ProblemDocument) => `${JSON.stringify(document, null, 2)}\n`)
-    .send(problemDocument(refusal, path, request.id, routes));
+    .headers(headers)
+    .serializer(() => body)
+    .send(body);
 }
 
 /** Every error of a scope leaves as a problem document, the framework's own included (RFC 9457). */

@@ -16,7 +16,14 @@ import { countRequests } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
 import { answerWithProblems, refusalOf, sendProblem } from "./problem.ts";
 import { restScope } from "./rest/scope.ts";
-import { type RevocationParts, revocationRoutes } from "./revocation/routes.ts";
+import { answerFirst, type Surroundings } from "./revocation/handler.ts";
+import type { Operation } from "./revocation/operation.ts";
+import {
+  documentOperations,
+  type RevocationParts,
+  revocationOperations,
+} from "./revocation/routes.ts";
+import { routePattern } from "./route-pattern.ts";
 import { type OwnOrigins, refuseForeignPages } from "./same-origin.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
 
@@ -36,7 +43,13 @@ export interface ServerParts {
  */
 export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
   const { config, authority } = parts;
-  const app = Fastify({
+  const operations = revocationOperations(parts.revocation);
+  const surroundings: Surroundings = {
+    log: parts.log,
+    admit: (address) => limitAddress(address),
+    count: (request) => app.countRequest(request),
+  };
+  const app: FastifyInstance = Fastify({
     loggerInstance: parts.log,
     logController: new LogController({ disableRequestLogging: true }),
     // In the order of time, so that the audit's index of them grows at its end.
@@ -51,7 +64,8 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
       sendProblem(request as never, reply as never, refusalOf(error));
     },
     // Fastify types its server as plain HTTP here; the TLS one is a drop-in for all that it uses.
-    serverFactory: (listener) => tlsServerFor(parts, listener) as unknown as http.Server,
+    serverFactory: (next) =>
+      tlsServerFor(parts, operations, surroundings, next) as unknown as http.Server,
   });
   // What holds for every protocol stands here; what is one protocol's own, on its scope.
   answerWithProblems(app);
@@ -59,7 +73,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   nameMethods(app);
   await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
   // Before anyone is asked who he is: proving that costs more than counting.
-  await limitRequests(app, config.rates);
+  const limitAddress = await limitRequests(app, config.rates);
   requireCallers(app, authority);
   refuseForeignPages(app, authority, ownOrigins(parts));
   const registry = countRequests(app, authority);
@@ -71,13 +85,21 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   app.decorate("metricsSource", metrics);
 
   await app.register(restScope, { config, authority, metrics });
-  revocationRoutes(app, parts.revocation);
+  documentOperations(app, operations);
   return app;
 }
 
-function tlsServerFor(parts: ServerParts, listener: http.RequestListener): TlsServer {
+function tlsServerFor(
+  parts: ServerParts,
+  operations: readonly Operation[],
+  surroundings: Surroundings,
+  next: http.RequestListener,
+): TlsServer {
   const settings = tlsSettingsOf(parts.config, parts.authority.issuers);
-  return createTlsServer(parts.identity, settings, listener);
+  const isOpen = () => server.listening;
+  const listener = answerFirst(operations, surroundings, { next, isOpen });
+  const server = createTlsServer(parts.identity, settings, listener);
+  return server;
 }
 
 /** The names of our own pages: the public address and what the service's certificate holds. */
@@ -146,7 +168,7 @@ function collectRoutes(app: FastifyInstance): readonly RoutePattern[] {
   app.decorate("routeTable", routes);
   app.addHook("onRoute", (route) => {
     const { method, url } = route;
-    const pattern = new RegExp(`^${patternSource(url)}$`);
+    const pattern = routePattern(url);
     for (const one of [method].flat()) {
       // The hook of an inner scope may still add the caller: read it when it is asked for.
       const caller = () => route.config?.caller;
@@ -161,16 +183,4 @@ function collectRoutes(app: FastifyInstance): readonly RoutePattern[] {
     }
   });
   return routes;
-}
-
-/** A route's address as a regular expression: `:name`, `:name(expression)` and `*` stand for parts. */
-function patternSource(url: string): string {
-  return url.replace(
-    /:\w+(?:\(\^?([^)]*?)\$?\))?|\*|[.+?^${}()|[\]\\]/g,
-    (part, expression: string | undefined) => {
-      if (part === "*") return ".*";
-      if (!part.startsWith(":")) return `\\${part}`;
-      return expression === undefined ? "[^/]+" : `(?:${expression})`;
-    },
-  );
 }

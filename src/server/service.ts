@@ -107,7 +107,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     stapleOcsp(tls, revocation, () => own.held, log);
     const plainListener = config.listeners.http;
     const plain =
-      plainListener && (await buildPlainServer(revocation, frameworkLog, config.timeouts));
+      plainListener &&
+      (await buildPlainServer(revocation, frameworkLog, config.timeouts, app.countRequest));
     if (plain) opened.push(plain);
     if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
 

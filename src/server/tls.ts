@@ -19,7 +19,12 @@ export interface TlsSettings {
 }
 
 /** Idle time after which a kept-alive connection is closed; longer than common client pools keep one. */
-const KEEP_ALIVE_MS = 65_000;
+export const KEEP_ALIVE_MS = 65_000;
+
+/** Node looks for overdue requests every 30 s otherwise, whatever the timeouts say; milliseconds. */
+export function overdueInterval(headersTimeoutSeconds: number): number {
+  return Math.min(5, headersTimeoutSeconds) * 1000;
+}
 
 /** The full context options; Node replaces all of them at once when the certificate is swapped. */
 export function contextOptions(identity: ServerIdentity, settings: TlsSettings) {
@@ -52,8 +57,7 @@ export function createTlsServer(
       headersTimeout: settings.headersTimeoutSeconds * 1000,
       requestTimeout: settings.requestTimeoutSeconds * 1000,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      // Node looks for overdue requests every 30 s otherwise, whatever the timeouts say.
-      connectionsCheckingInterval: Math.min(5, settings.headersTimeoutSeconds) * 1000,
+      connectionsCheckingInterval: overdueInterval(settings.headersTimeoutSeconds),
     },
     listener,
   );

@@ -61,6 +61,17 @@ describe("limits (S-28)", () => {
     // Counted before anyone is asked who he is: no signature is verified for an address over it.
     const forged = await authority.call("POST", "/v1/certificates", { token: "x.y.z", body: {} });
     expect(forged.status).toBe(429);
+    const { plainAddress } = authority.service;
+    const issuer = authority.service.authority.issuers.active;
+    for (const path of [`/crl/${issuer.id}.crl`, "/ocsp/MEow", "/crl/nothing"]) {
+      const answer = await authority.call("GET", path);
+      expect([path, answer.status]).toEqual([path, 429]);
+      expect(answer.json).toMatchObject({ type: "urn:countersign:error:rate-limited" });
+      expect(Number(answer.headers["retry-after"])).toBeGreaterThan(0);
+    }
+    // Relying parties behind one address must always learn what is revoked.
+    const list = await fetch(`http://127.0.0.1:${plainAddress?.port}/crl/${issuer.id}.crl`);
+    expect(list.status).toBe(200);
   });
 });
 

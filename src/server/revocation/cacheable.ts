@@ -1,11 +1,9 @@
 /** Answers that caches may keep: validators, times, and 304 for who has it already (RFC 9111). */
 
 import { createHash } from "node:crypto";
-import { Readable } from "node:stream";
-import type { FastifyReply, FastifyRequest } from "fastify";
+import type { IncomingHttpHeaders } from "node:http";
 import { wholeSeconds } from "../../x509/time.ts";
-
-const SLICE_BYTES = 256 * 1024;
+import type { Answer } from "./operation.ts";
 
 export interface Cacheable {
   readonly type: string;
@@ -17,31 +15,31 @@ export interface Cacheable {
   body(): Buffer | Promise<Buffer>;
 }
 
-export async function sendCacheable(
-  request: FastifyRequest,
-  reply: FastifyReply,
+const none = Buffer.alloc(0);
+
+/** The whole answer, or 304 when the client's validators say that it has it. */
+export async function cacheableAnswer(
+  request: IncomingHttpHeaders,
   { type, etag, thisUpdate, nextUpdate, body }: Cacheable,
-): Promise<FastifyReply> {
-  reply
-    .header("etag", etag)
-    .header("last-modified", thisUpdate.toUTCString())
-    .header("cache-control", `public, max-age=${secondsUntil(nextUpdate)}`)
-    .header("expires", nextUpdate.toUTCString());
-  const { "if-none-match": known, "if-modified-since": since } = request.headers;
+): Promise<Answer> {
+  const headers = {
+    etag,
+    "last-modified": thisUpdate.toUTCString(),
+    "cache-control": `public, max-age=${secondsUntil(nextUpdate)}`,
+    expires: nextUpdate.toUTCString(),
+  };
+  const { "if-none-match": known, "if-modified-since": since } = request;
   const unchanged =
     known === undefined
       ? since !== undefined && Date.parse(since) >= wholeSeconds(thisUpdate).getTime()
       : known.split(",").some((one) => one.trim() === etag || one.trim() === "*");
-  if (unchanged) return reply.code(304).send();
+  if (unchanged) return { status: 304, headers, body: none };
   const bytes = await body();
-  reply.type(type);
-  if (bytes.length <= SLICE_BYTES) return reply.send(bytes);
-  return reply.header("content-length", bytes.length).send(Readable.from(slicesOf(bytes)));
-}
-
-/** Megabytes that are encrypted in one turn would hold the event loop. */
-function* slicesOf(bytes: Buffer): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
+  return {
+    status: 200,
+    headers: { ...headers, "content-type": type, "content-length": bytes.length },
+    body: bytes,
+  };
 }
 
 export function etagOf(body: Uint8Array | string): string {

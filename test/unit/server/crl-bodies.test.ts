@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import Fastify from "fastify";
-import { afterAll, describe, expect, test } from "vitest";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { encodePem } from "../../../src/der/pem.ts";
-import { sendCacheable } from "../../../src/server/revocation/cacheable.ts";
+import { cacheableAnswer } from "../../../src/server/revocation/cacheable.ts";
 import { bufferOf, crlEtag, crlPem } from "../../../src/server/revocation/crl-bodies.ts";
+import { answerFirst } from "../../../src/server/revocation/handler.ts";
 
 const slice = 48 * 4096;
 
@@ -26,37 +28,58 @@ test("the tag of a list changes with its signature, which ends it", () => {
 
 describe("a list of megabytes", () => {
   const body = randomBytes(3_000_001);
-  const app = Fastify();
   let asked = 0;
-  app.get("/list", (request, reply) =>
-    sendCacheable(request, reply, {
-      type: "application/pkix-crl",
-      etag: '"tag"',
-      thisUpdate: new Date(0),
-      nextUpdate: new Date(),
-      body: () => {
-        asked += 1;
-        return bufferOf(body);
+  const next = () => {
+    throw new Error("the list was not found");
+  };
+  const listener = answerFirst(
+    [
+      {
+        method: "GET",
+        url: "/list",
+        caller: "public",
+        schema: {},
+        answer: ({ headers }) =>
+          cacheableAnswer(headers, {
+            type: "application/pkix-crl",
+            etag: '"tag"',
+            thisUpdate: new Date(0),
+            nextUpdate: new Date(),
+            body: () => {
+              asked += 1;
+              return bufferOf(body);
+            },
+          }),
       },
-    }),
+    ],
+    { log: { error: () => undefined } },
+    { next, isOpen: () => true },
   );
-  afterAll(() => app.close());
+  const server = createServer(listener);
+  let url = "";
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/list`;
+  });
+  afterAll(() => server.close());
 
-  test("arrives whole, with its length", async () => {
-    const answer = await app.inject("/list");
-    expect(answer.rawPayload.equals(body)).toBe(true);
-    expect(answer.headers).toMatchObject({
-      "content-length": "3000001",
-      "content-type": "application/pkix-crl",
-      etag: '"tag"',
-    });
-    const head = await app.inject({ method: "HEAD", url: "/list" });
-    expect([head.statusCode, head.payload]).toEqual([200, ""]);
+  test("arrives whole, with its length, and its head alone when that is asked for", async () => {
+    const answer = await fetch(url);
+    expect(Buffer.from(await answer.arrayBuffer()).equals(body)).toBe(true);
+    const head = await fetch(url, { method: "HEAD" });
+    expect(await head.text()).toBe("");
+    for (const { status, headers } of [answer, head]) {
+      expect([status, headers.get("content-length")]).toEqual([200, "3000001"]);
+      expect([headers.get("content-type"), headers.get("etag")]).toEqual([
+        "application/pkix-crl",
+        '"tag"',
+      ]);
+    }
   });
 
   test("is not even made for who has it", async () => {
     const before = asked;
-    const answer = await app.inject({ url: "/list", headers: { "if-none-match": '"x", "tag"' } });
-    expect([answer.statusCode, asked]).toEqual([304, before]);
+    const answer = await fetch(url, { headers: { "if-none-match": '"x", "tag"' } });
+    expect([answer.status, asked]).toEqual([304, before]);
   });
 });

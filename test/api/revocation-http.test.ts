@@ -1,5 +1,6 @@
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
 import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
@@ -9,7 +10,7 @@ let serial: string;
 beforeAll(async () => {
   authority = await startAuthority({
     config: (yaml) => {
-      yaml["limits"] = { headersTimeout: "1s" };
+      yaml["limits"] = { headersTimeout: "1s", requestTimeout: "2s" };
     },
   });
   ({ serial } = await authority.enrol());
@@ -99,33 +100,6 @@ test("a request gets the same answer in one piece and in two, wherever it is cut
   }
 });
 
-test("the two ways to an answer differ in nothing that a client sees", async () => {
-  const { send, next, socket } = open();
-  send(post(ocsp()));
-  const ours = await next();
-  send(post(ocsp(), "Transfer-Encoding: x\r\n"));
-  expect((await next()).status).toBe(400);
-  const byFastify = await (async () => {
-    const other = open();
-    other.send("GET /ocsp/nonsense HTTP/1.1\r\nHost: a\r\n\r\n");
-    await other.next();
-    other.send(post(ocsp()));
-    const answer = await other.next();
-    other.socket.destroy();
-    return answer;
-  })();
-  const lines = ({ head }: Read) =>
-    head
-      .toLowerCase()
-      .split("\r\n")
-      .filter((line) => !/^(date|keep-alive):/.test(line))
-      .map((line) => line.replace(/max-age=\d+/, "max-age"))
-      .sort();
-  expect(lines(ours)).toEqual(lines(byFastify));
-  expect(ours.body.equals(byFastify.body)).toBe(true);
-  socket.destroy();
-});
-
 test("a connection goes on with anything else, and requests sent at once are answered in order", async () => {
   const { send, next, socket } = open();
   send(post(ocsp()));
@@ -143,13 +117,14 @@ test("a connection goes on with anything else, and requests sent at once are ans
   socket.destroy();
 });
 
-test("refusals are those of the HTTP server, the body's size and type included", async () => {
+test("what is not an OCSP request in HTTP/1.1 is refused", async () => {
   const refusals: [string, number][] = [
     [post(new Uint8Array(16_385)).toString("latin1"), 413],
     [post(ocsp()).toString("latin1").replace("ocsp-request", "json"), 415],
     [post(ocsp()).toString("latin1").replace("Host: a\r\n", ""), 400],
     ["POST /ocsp HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400],
-    ["PUT /ocsp HTTP/1.1\r\nHost: a\r\n\r\n", 404],
+    [post(ocsp(), "Transfer-Encoding: x\r\n").toString("latin1"), 400],
+    ["PUT /ocsp HTTP/1.1\r\nHost: a\r\n\r\n", 405],
     ["nonsense\r\n\r\n", 400],
   ];
   for (const [message, status] of refusals) {
@@ -198,7 +173,7 @@ test("a connection closes when asked to, by HTTP/1.0, and when its client ends i
   expect(performance.now() - begin).toBeLessThan(900);
 });
 
-test("who sends half a request, or nothing, is let go after the time for headers", async () => {
+test("a client that sends half a request, or nothing, is let go in time", async () => {
   const silent = open();
   const half = open();
   half.send(post(ocsp()).subarray(0, -5));
@@ -213,4 +188,151 @@ test("connections that wait do not keep the service from stopping", async () => 
   await authority.restart();
   expect(performance.now() - begin).toBeLessThan(5000);
   await Promise.all(waiting.map(({ closed }) => closed()));
+});
+
+/** The two listeners, each with the way to ask it. */
+const listeners = {
+  plain: (method: string, path: string, options: Sent = {}) =>
+    new Promise<Got>((resolve, reject) => {
+      const { headers, body } = options;
+      const asked = httpRequest(
+        { port: port(), host: "127.0.0.1", method, path, headers, agent: false },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+          answer.on("error", reject);
+          answer.on("end", () => {
+            const bytes = Buffer.concat(chunks);
+            resolve({ status: answer.statusCode ?? 0, headers: answer.headers, bytes });
+          });
+        },
+      );
+      asked.on("error", reject);
+      asked.end(body);
+    }),
+  TLS: (method: string, path: string, options: Sent = {}): Promise<Got> =>
+    authority.call(method, path, options),
+};
+
+interface Sent {
+  readonly headers?: Record<string, string>;
+  readonly body?: Buffer;
+}
+
+interface Got {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly bytes: Buffer;
+}
+
+describe.each(Object.entries(listeners))("on the %s listener", (_name, ask) => {
+  const issuerId = () => authority.service.authority.issuers.active.id;
+  const ocspType = { "content-type": "application/ocsp-request" };
+
+  test("HEAD is GET without the body, for lists, certificates and OCSP", async () => {
+    const encoded = encodeURIComponent(Buffer.from(ocsp()).toString("base64"));
+    for (const path of [
+      `/crl/${issuerId()}.crl`,
+      `/crl/${issuerId()}.pem`,
+      `/issuers/${issuerId()}.crt`,
+      `/ocsp/${encoded}`,
+    ]) {
+      const [get, head] = [await ask("GET", path), await ask("HEAD", path)];
+      expect([path, get.status, head.status, head.bytes.length]).toEqual([path, 200, 200, 0]);
+      expect(get.bytes.length).toBeGreaterThan(100);
+      for (const name of ["content-length", "content-type", "etag", "last-modified", "expires"]) {
+        expect([name, head.headers[name]]).toEqual([name, get.headers[name]]);
+        expect(head.headers[name]).toBeDefined();
+      }
+      expect(get.headers["content-length"]).toBe(String(get.bytes.length));
+    }
+  });
+
+  test("refusals are problem documents, with Allow where a method is wrong", async () => {
+    const id = issuerId();
+    const rows: [string, string, Sent, number, string | undefined][] = [
+      ["GET", "/crl/0000000000000000.crl", {}, 404, undefined],
+      ["GET", `/crl/${id}.txt`, {}, 404, undefined],
+      ["GET", `/crl/${id}/`, {}, 404, undefined],
+      ["GET", `/crl/${id}/9of9.crl`, {}, 404, undefined],
+      ["GET", "/issuers/", {}, 404, undefined],
+      ["DELETE", `/crl/${id}.crl`, {}, 405, "GET, HEAD"],
+      ["POST", `/issuers/${id}.crt`, { body: Buffer.from("x") }, 405, "GET, HEAD"],
+      ["GET", "/ocsp", {}, 405, "POST"],
+      ["PUT", "/ocsp", { headers: ocspType, body: Buffer.from("x") }, 405, "POST"],
+      ["POST", "/ocsp/MEow", { headers: ocspType, body: Buffer.from("x") }, 405, "GET, HEAD"],
+      ["GET", "/ocsp/%zz", {}, 400, undefined],
+      ["POST", "/ocsp", { headers: ocspType, body: Buffer.alloc(16_385) }, 413, undefined],
+      [
+        "POST",
+        "/ocsp",
+        { headers: { "content-type": "text/plain" }, body: Buffer.from("x") },
+        415,
+        undefined,
+      ],
+    ];
+    for (const [method, path, sent, status, allow] of rows) {
+      const answer = await ask(method, path, sent);
+      expect([method, path, answer.status, answer.headers.allow]).toEqual([
+        method,
+        path,
+        status,
+        allow,
+      ]);
+      expect(answer.headers["content-type"]).toBe("application/problem+json");
+      const document = JSON.parse(answer.bytes.toString());
+      expect(document).toMatchObject({ status, instance: path });
+      expect(document.type).toMatch(/^urn:countersign:error:/);
+      expect(document.requestId).toMatch(/^[0-9a-f-]{36}$/);
+      expect(document.detail.length).toBeGreaterThan(20);
+    }
+    const head = await ask("HEAD", "/crl/0000000000000000.crl");
+    expect([head.status, head.bytes.length]).toEqual([404, 0]);
+  });
+
+  test("a body whose length nobody announced is read up to the same limit", async () => {
+    const chunked = { ...ocspType, "transfer-encoding": "chunked" };
+    const good = await ask("POST", "/ocsp", { headers: chunked, body: Buffer.from(ocsp()) });
+    expect(good.status).toBe(200);
+    const large = await ask("POST", "/ocsp", { headers: chunked, body: Buffer.alloc(17_000) });
+    expect([large.status, large.headers.connection]).toEqual([413, "close"]);
+  });
+
+  test("a query and parameters of the media type change nothing", async () => {
+    const plain = await ask("POST", "/ocsp", { headers: ocspType, body: Buffer.from(ocsp()) });
+    const type = { "content-type": "Application/OCSP-Request; charset=binary" };
+    for (const path of ["/ocsp", "/ocsp?a=/crl/"]) {
+      const answer = await ask("POST", path, { headers: type, body: Buffer.from(ocsp()) });
+      expect([path, answer.status, answer.bytes.equals(plain.bytes)]).toEqual([path, 200, true]);
+    }
+  });
+
+  test("an address beside ours is not ours", async () => {
+    for (const path of ["/ocspx", "/crl", "/issuer/x", "/"]) {
+      const answer = await ask("GET", path);
+      expect([path, answer.status]).toEqual([path, 404]);
+      expect(answer.headers["content-type"]).toMatch(/^application\/problem\+json/);
+    }
+  });
+});
+
+test("a whole URL, as a proxy may send it, is read as its path", async () => {
+  const { send, next, socket } = open();
+  const line = "POST http://ca.test/ocsp";
+  send(Buffer.from(post(ocsp()).toString("latin1").replace("POST /ocsp", line), "latin1"));
+  expect(statusOf(await next())).toBe("good");
+  socket.destroy();
+});
+
+test("a client that goes away in the middle of its body is no failure in the log", async () => {
+  const before = authority.logged().length;
+  const { send, socket } = open();
+  send(post(ocsp()).subarray(0, -5));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  socket.destroy();
+  const after = open();
+  after.send(post(ocsp()));
+  expect((await after.next()).status).toBe(200);
+  after.socket.destroy();
+  expect(authority.logged().slice(before)).not.toContain("request failed");
 });

@@ -1,13 +1,13 @@
 /** CRLs and issuers' certificates, as RFC 5280 4.2.1.13 and 4.2.2.1 want them over HTTP. */
 
-import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { PublishedCrl } from "../../authority/crl/publisher.ts";
 import type { CrlPublishers } from "../../authority/crl/publishers.ts";
 import { completeCrl, parseCrlName } from "../../authority/crl/scope.ts";
 import { type Issuers, issuerIdOf } from "../../authority/issuers.ts";
 import { Problem } from "../problem.ts";
-import { etagOf, sendCacheable } from "./cacheable.ts";
+import { cacheableAnswer, etagOf } from "./cacheable.ts";
 import { bufferOf, crlEtag, crlPem } from "./crl-bodies.ts";
+import type { Call, Operation } from "./operation.ts";
 
 export interface CrlParts {
   readonly issuers: Issuers;
@@ -22,81 +22,76 @@ const formats = [
   { suffix: "pem", type: "application/x-pem-file", label: "PEM", id: "readCrlPem" },
 ] as const;
 const issuerParam = { type: "string", description: "Name of the issuer: GET /v1/ca." };
+const listParam = {
+  type: "string",
+  description:
+    "`delta` (`crl.deltaValidity`); `3of16`, as the certificate's distribution point says (`crl.partitions`); `3of16-delta`.",
+};
 
-export function crlRoutes(app: FastifyInstance, parts: CrlParts): void {
-  for (const { suffix, type, label, id } of formats) {
-    const handler = async (request: FastifyRequest, reply: Parameters<typeof sendCacheable>[1]) => {
-      const list = await findCrl(request, parts);
-      return sendCacheable(request, reply, {
-        ...list,
-        type,
-        etag: crlEtag(list.der),
-        body: () => (suffix === "crl" ? bufferOf(list.der) : crlPem(list.der)),
-      });
-    };
+/** The lists of every issuer in both forms, and the issuers' certificates. */
+export function crlOperations(parts: CrlParts): readonly Operation[] {
+  const lists = formats.flatMap(({ suffix, type, label, id }) => {
+    const common = {
+      method: "GET",
+      caller: "public",
+      refuses: ["not-found"],
+      answer: async ({ headers, params }: Call) => {
+        const list = await findCrl(params, parts);
+        return cacheableAnswer(headers, {
+          ...list,
+          type,
+          etag: crlEtag(list.der),
+          body: () => (suffix === "crl" ? bufferOf(list.der) : crlPem(list.der)),
+        });
+      },
+    } as const;
     const response = binary(type, "The list; fresh until nextUpdate.");
-    const config = { caller: "public", refuses: ["not-found"] } as const;
-    app.get(
-      `/crl/:issuer(^[0-9a-f]{16}$).${suffix}`,
-      {
-        config,
-        schema: {
-          operationId: id,
-          tags: ["revocation"],
-          summary: `The current CRL, ${label}`,
-          params: { type: "object", properties: { issuer: issuerParam } },
-          response,
-        },
+    const complete: Operation = {
+      ...common,
+      url: `/crl/:issuer(^[0-9a-f]{16}$).${suffix}`,
+      schema: {
+        operationId: id,
+        tags: ["revocation"],
+        summary: `The current CRL, ${label}`,
+        params: { type: "object", properties: { issuer: issuerParam } },
+        response,
       },
-      handler,
-    );
-    app.get(
-      `/crl/:issuer(^[0-9a-f]{16}$)/:list(^[0-9a-z-]{1,17}$).${suffix}`,
-      {
-        config,
-        schema: {
-          operationId: `${id}Part`,
-          tags: ["revocation"],
-          summary: `The delta CRL, or the CRL of a partition, or its delta; ${label}`,
-          params: {
-            type: "object",
-            properties: {
-              issuer: issuerParam,
-              list: {
-                type: "string",
-                description:
-                  "`delta` (`crl.deltaValidity`); `3of16`, as the certificate's distribution point says (`crl.partitions`); `3of16-delta`.",
-              },
-            },
-          },
-          response,
-        },
+    };
+    const part: Operation = {
+      ...common,
+      url: `/crl/:issuer(^[0-9a-f]{16}$)/:list(^[0-9a-z-]{1,17}$).${suffix}`,
+      schema: {
+        operationId: `${id}Part`,
+        tags: ["revocation"],
+        summary: `The delta CRL, or the CRL of a partition, or its delta; ${label}`,
+        params: { type: "object", properties: { issuer: issuerParam, list: listParam } },
+        response,
       },
-      handler,
-    );
-  }
-  issuerRoute(app, parts.issuers);
+    };
+    return [complete, part];
+  });
+  return [...lists, issuerOperation(parts.issuers)];
 }
 
-function issuerRoute(app: FastifyInstance, issuers: Issuers): void {
-  app.get(
-    "/issuers/:issuer(^[0-9a-f]{16}$).crt",
-    {
-      config: { caller: "public", refuses: ["not-found"] },
-      schema: {
-        operationId: "readIssuer",
-        tags: ["revocation"],
-        summary: "An issuer's certificate, DER (AIA caIssuers)",
-        params: { type: "object", properties: { issuer: issuerParam } },
-        response: binary(certificateType, "The certificate."),
-      },
+function issuerOperation(issuers: Issuers): Operation {
+  return {
+    method: "GET",
+    url: "/issuers/:issuer(^[0-9a-f]{16}$).crt",
+    caller: "public",
+    refuses: ["not-found"],
+    schema: {
+      operationId: "readIssuer",
+      tags: ["revocation"],
+      summary: "An issuer's certificate, DER (AIA caIssuers)",
+      params: { type: "object", properties: { issuer: issuerParam } },
+      response: binary(certificateType, "The certificate."),
     },
-    async (request, reply) => {
-      const { issuer: id } = request.params as { issuer: string };
+    answer: ({ headers, params }) => {
+      const { issuer: id = "" } = params;
       const found = issuers.certificates.find((one) => issuerIdOf(one.spki) === id);
       if (found === undefined) throw unknownIssuer(id);
       const dayAhead = new Date(Date.now() + 86_400_000);
-      return sendCacheable(request, reply, {
+      return cacheableAnswer(headers, {
         type: certificateType,
         etag: etagOf(found.der),
         thisUpdate: found.notBefore,
@@ -104,7 +99,7 @@ function issuerRoute(app: FastifyInstance, issuers: Issuers): void {
         body: () => bufferOf(found.der),
       });
     },
-  );
+  };
 }
 
 function binary(type: string, description: string) {
@@ -114,8 +109,8 @@ function binary(type: string, description: string) {
   };
 }
 
-async function findCrl(request: FastifyRequest, { issuers, crls, rootCrl }: CrlParts) {
-  const { issuer: id, list } = request.params as { issuer: string; list?: string };
+async function findCrl(params: Call["params"], { issuers, crls, rootCrl }: CrlParts) {
+  const { issuer: id = "", list } = params;
   const name = list === undefined ? completeCrl : parseCrlName(list);
   const publisher = crls.byIssuer(id);
   if (publisher !== undefined) {
