@@ -86,7 +86,7 @@ export function assembleIdentity(parts: {
   const identity = understand(set, "the answer");
   // A certificate that begins a moment from now is one of an authority whose clock is ahead.
   const at = new Date(Math.max(now.getTime(), leaf.notBefore.getTime()));
-  if (findPath(leaf, issuers, identity.root, at) === undefined) {
+  if (findPath(leaf, issuers, [identity.root], at) === undefined) {
     throw new ClientError(
       "bad-answer",
       `The certificate that came (${leaf.serial}, until ${leaf.notAfter.toISOString()}) does not lead to the trusted root ${identity.root.sha256}.`,

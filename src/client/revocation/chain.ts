@@ -43,7 +43,10 @@ export class Authorities {
   readonly #remembered = new Map<string, boolean>();
 
   /** `roots` default to those of `all` that are self-signed. */
-  constructor(all: readonly Certificate[], roots = all.filter(isSelfSigned)) {
+  constructor(
+    all: readonly Certificate[],
+    roots: readonly Certificate[] = all.filter(isSelfSigned),
+  ) {
     this.roots = roots;
     const known = new Set<string>();
     for (const certificate of [...roots, ...all]) {
@@ -162,19 +165,19 @@ interface Search {
 
 function exhausted(work: string): PathOutcome {
   return {
-    why: `does not lead to a trusted root within ${work}: too many CAs of one name sign each other; leave those out of ca that are not needed`,
+    why: `does not lead to a trusted root within ${work}: too many CAs sign each other; leave those out of ca that are not needed`,
   };
 }
 
-/** The path from `leaf` to `root` through `issuers`, each in force at `now`; undefined: there is none. */
+/** The path from `leaf` to a root through `issuers`, each in force at `now`; undefined: there is none. */
 export function findPath(
   leaf: Certificate,
   issuers: readonly Certificate[],
-  root: Certificate,
+  roots: readonly Certificate[],
   now: Date,
 ): readonly Certificate[] | undefined {
   if (!isValidAt(leaf, now)) return undefined;
-  const outcome = new Authorities([root, ...issuers], [root]).findPath(leaf, now);
+  const outcome = new Authorities(issuers, roots).findPath(leaf, now);
   return "path" in outcome ? outcome.path : undefined;
 }
 

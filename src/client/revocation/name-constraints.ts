@@ -8,7 +8,6 @@ import { DerError, DerReader } from "../../der/reader.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import { extensionOids } from "../../x509/extensions/encode.ts";
 import {
-  type NameConstraints,
   type RawName,
   readNameConstraints,
   readRawNames,
@@ -31,6 +30,21 @@ const IA5_STRING = 0x16;
 const SMTP_UTF8_MAILBOX = "1.3.6.1.5.5.7.8.9";
 /** Comparisons for one certificate; OpenSSL allows 2^20. */
 const MOST_COMPARISONS = 65_536;
+
+/** A name whose parts that are compared were made once: there may be thousands of comparisons. */
+interface Prepared extends RawName {
+  /** Hosts, and what stands before them, in lower case: the local part of an address keeps its own. */
+  readonly text: string;
+  /** Of a directoryName. */
+  readonly rdns: readonly string[];
+  /** Of an otherName, its type; of the others nothing. */
+  readonly type: string | undefined;
+}
+
+interface PreparedConstraints {
+  readonly permitted: readonly (Prepared & Subtree)[];
+  readonly excluded: readonly (Prepared & Subtree)[];
+}
 
 /** A name with which nothing can be compared. Its text says why. */
 class Incomparable extends Error {}
@@ -67,18 +81,32 @@ export function isSelfIssued({ subject, issuer }: Certificate): boolean {
   return canonicalRdns(subject).join("\n") === canonicalRdns(issuer).join("\n");
 }
 
-function constraintsOf({ extensions }: Certificate): NameConstraints | undefined {
+function constraintsOf({ extensions }: Certificate): PreparedConstraints | undefined {
   const extension = extensions.get(extensionOids.nameConstraints);
-  return extension && readNameConstraints(extension.value);
+  if (extension === undefined) return undefined;
+  const { permitted, excluded } = readNameConstraints(extension.value);
+  return { permitted: permitted.map(prepare), excluded: excluded.map(prepare) };
+}
+
+function prepare<Name extends RawName>(name: Name): Name & Prepared {
+  const { tag, content } = name;
+  const written = Buffer.from(content).toString("latin1");
+  const local = tag === TAG.email ? written.lastIndexOf("@") : -1;
+  const text = written.slice(0, local + 1) + asciiLower(written.slice(local + 1));
+  const isDirectory = tag === TAG.directoryName;
+  const rdns = isDirectory ? canonicalRdns(readName(new DerReader(content, "directoryName"))) : [];
+  const type =
+    tag === TAG.otherName ? readOid(new DerReader(content, "otherName"), "otherName") : undefined;
+  return { ...name, text, rdns, type };
 }
 
 function violation(
   certificate: Certificate,
   isLeaf: boolean,
-  { permitted, excluded }: NameConstraints,
+  { permitted, excluded }: PreparedConstraints,
 ): string | undefined {
   try {
-    const names = namesOf(certificate, isLeaf);
+    const names = namesOf(certificate, isLeaf).map(prepare);
     if (names.length * (permitted.length + excluded.length) > MOST_COMPARISONS) {
       throw new Incomparable("too many names and constraints to compare");
     }
@@ -128,40 +156,28 @@ function looksLikeDnsName(commonName: string): boolean {
   );
 }
 
-function isSameKind(name: RawName, subtree: Subtree): boolean {
+function isSameKind(name: Prepared, subtree: Prepared): boolean {
   if (name.tag !== TAG.otherName) return name.tag === subtree.tag;
-  const type = otherNameType(name);
-  if (type === SMTP_UTF8_MAILBOX && subtree.tag === TAG.email) return true;
-  return subtree.tag === TAG.otherName && otherNameType(subtree) === type;
+  if (name.type === SMTP_UTF8_MAILBOX && subtree.tag === TAG.email) return true;
+  return subtree.tag === TAG.otherName && subtree.type === name.type;
 }
 
-function otherNameType({ content }: RawName): string {
-  return readOid(new DerReader(content, "otherName"), "otherName");
-}
-
-function matches(name: RawName, subtree: Subtree, isExcluded = false): boolean {
+function matches(name: Prepared, subtree: Prepared & Subtree, isExcluded = false): boolean {
   if (!subtree.isPlain) throw new Incomparable("a minimum or maximum, which RFC 5280 forbids");
-  const base = text(subtree);
   switch (name.tag) {
     case TAG.directoryName:
-      return isBelow(name.content, subtree.content);
+      return subtree.rdns.every((rdn, index) => name.rdns[index] === rdn);
     case TAG.dns:
-      return isHostWithin(text(name), base);
+      return isHostWithin(name.text, subtree.text);
     case TAG.email:
-      return isMailWithin(text(name), base, isExcluded);
+      return isMailWithin(name.text, subtree.text, isExcluded);
     case TAG.uri:
-      return isUriWithin(text(name), base);
+      return isUriWithin(name.text, subtree.text);
     case TAG.ip:
       return isAddressWithin(name.content, subtree.content);
     default:
       throw new Incomparable(`${describe(name)} is of a kind that is not compared`);
   }
-}
-
-function isBelow(name: Uint8Array, base: Uint8Array): boolean {
-  const own = canonicalRdns(readName(new DerReader(name, "directoryName")));
-  const above = canonicalRdns(readName(new DerReader(base, "nameConstraints")));
-  return above.every((rdn, index) => own[index] === rdn);
 }
 
 /** The base itself and everything below it; below it alone where it starts with a dot. */
@@ -203,25 +219,14 @@ function isAddressWithin(address: Uint8Array, base: Uint8Array): boolean {
   );
 }
 
-/** Hosts, and what stands before them, in lower case: the local part of an address keeps its own. */
-function text({ tag, content }: RawName): string {
-  const written = Buffer.from(content).toString("latin1");
-  const local = tag === TAG.email ? written.lastIndexOf("@") : -1;
-  return written.slice(0, local + 1) + asciiLower(written.slice(local + 1));
-}
-
 function asciiLower(written: string): string {
   return written.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 }
 
-function describe(name: RawName): string {
+function describe(name: Prepared): string {
   if (name.tag === TAG.directoryName) return "(a distinguished name)";
   if (name.tag === TAG.ip) return Array.from(name.content).join(".");
   const isText = name.tag === TAG.dns || name.tag === TAG.email || name.tag === TAG.uri;
   if (!isText) return `of tag ${name.tag}`;
-  return JSON.stringify(
-    text(name)
-      .slice(0, 100)
-      .replace(/[^\x20-\x7e]/g, "?"),
-  );
+  return JSON.stringify(name.text.slice(0, 100).replace(/[^\x20-\x7e]/g, "?"));
 }
