@@ -13,16 +13,16 @@ const at = (...parts) => join(root, ...parts);
 const pinnedNode = at("node_modules", "node", "bin", "node");
 
 if (isOlder(at("node_modules", ".package-lock.json"), [at("package-lock.json")])) {
-  // Not `npm ci`: it insists on optional binaries of every other platform too.
-  const quietly = ["--no-save", "--include=dev", "--no-audit", "--no-fund"];
-  step("Installing dependencies", "npm", ["install", ...quietly]);
+  // With the machine's own Node: the pinned one is removed while it is installed anew.
+  const install = ["ci", "--include=dev", "--no-audit", "--no-fund"];
+  step("Installing dependencies", "npm", install, process.env);
 }
 const [first, ...rest] = process.argv.slice(2);
 if (first === "--test") {
   run([at("node_modules", "vitest", "vitest.mjs"), "run", ...rest]);
 } else {
   if (isOlder(at("dist", ".built"), [at("src"), at("migrations"), at("package.json")])) {
-    step("Building", pinnedNode, [at("scripts", "build.mjs")]);
+    step("Building", pinnedNode, [at("scripts", "build.mjs")], withPinnedNode());
   }
   // As in bin/countersign.mjs: a service that exports a million rows stays under 200 MB.
   run(["--max-semi-space-size=16", at("dist", "src", "cli", "main.js"), first, ...rest]);
@@ -40,9 +40,9 @@ function isOlder(made, sources) {
 }
 
 /** Runs a preparation quietly; its output is shown only when it fails. */
-function step(title, command, args) {
+function step(title, command, args, env) {
   console.error(`${title} …`);
-  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", env: withPinnedNode() });
+  const result = spawnSync(command, args, { cwd: root, encoding: "utf8", env });
   if (result.status === 0) return;
   process.stderr.write(result.error ? `${result.error.message}\n` : result.stdout + result.stderr);
   console.error(`${title} failed.`);
