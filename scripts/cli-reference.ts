@@ -15,7 +15,7 @@ export async function renderCliReference(): Promise<string> {
   return [
     "# Command line",
     "",
-    "Generated from the program by `npm run generate`. In the repository: `npx countersign …`.",
+    "Generated from the program by `npm run generate`. In the repository: `./bin/countersign.mjs …`.",
     "",
     "## Exit codes",
     "",

@@ -8,6 +8,7 @@ import type { GeneralName } from "../../x509/name/general-name.ts";
 import { perform } from "../ceremony.ts";
 import { collectName } from "../names.ts";
 import { countFlag, passphraseFlag } from "../options.ts";
+import { ownCommand, shellWord } from "../own-command.ts";
 
 interface ImportFlags {
   readonly data: string;
@@ -87,7 +88,7 @@ async function runImport(flags: ImportFlags): Promise<void> {
     return;
   }
   await perform(() => takeOver(options, plan));
-  console.log(`\nImported into ${data}. Next: countersign serve --data ${data}`);
+  console.log(`\nImported into ${data}. Next: ${ownCommand()} serve --data ${shellWord(data)}`);
   console.log(
     "From now on issue and revoke here, not with `openssl ca`: two indexes of one CA drift apart.",
   );

@@ -8,6 +8,7 @@ import type { GeneralName } from "../../x509/name/general-name.ts";
 import { perform } from "../ceremony.ts";
 import { collectName } from "../names.ts";
 import { countFlag, durationFlag, passphraseFlag } from "../options.ts";
+import { ownCommand, shellWord } from "../own-command.ts";
 
 interface InitFlags {
   readonly data: string;
@@ -74,7 +75,7 @@ async function runInit(flags: InitFlags): Promise<void> {
     console.log(
       `Root key: ${flags.rootKeyOut ?? `${flags.data}/root.key`}. Keep it away from the service: it is never needed to serve.`,
     );
-  console.log(`Next: countersign serve --data ${flags.data}`);
+  console.log(`Next: ${ownCommand()} serve --data ${shellWord(flags.data)}`);
 }
 
 async function optionsOf(flags: InitFlags): Promise<InitialiseOptions> {

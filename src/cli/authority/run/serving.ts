@@ -11,6 +11,7 @@ import { remoteStore } from "../../../store/remote.ts";
 import { version } from "../../../version.ts";
 import { readCompiledConfig } from "../../configuration.ts";
 import type { DataFlags } from "../../options.ts";
+import { ownCommand, shellWord } from "../../own-command.ts";
 import { channelToPrimary, readAllMetrics, sayReady, workerRole } from "./workers.ts";
 
 /** The one process that serves; ends after a signal. */
@@ -71,7 +72,7 @@ function reload(flags: DataFlags, service: RunningService): void {
 function printWelcome(flags: DataFlags, service: RunningService, created: boolean): void {
   const { config, authority } = service;
   const data = flags.data;
-  const own = data === "data" ? "" : ` --data ${data}`;
+  const own = data === "data" ? "" : ` --data ${shellWord(data)}`;
   const plain =
     service.plainAddress === undefined
       ? ""
@@ -95,12 +96,14 @@ function printWelcome(flags: DataFlags, service: RunningService, created: boolea
     `  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout web.key -out web.csr -subj "${subject}" -addext "subjectAltName=DNS:web.example.test"`,
   );
   console.log(
-    `  TOKEN=$(npx countersign token${own} --profile server --cn web --san dns:web.example.test)`,
+    `  TOKEN=$(${ownCommand()} token${own} --profile server --cn web --san dns:web.example.test)`,
   );
   console.log(
-    `  curl --cacert ${data}/root.crt -H "Authorization: Bearer $TOKEN" --data-binary @web.csr "${config.publicUrl.origin}/v1/certificates" -o web.crt`,
+    `  curl --cacert ${shellWord(`${data}/root.crt`)} -H "Authorization: Bearer $TOKEN" --data-binary @web.csr "${config.publicUrl.origin}/v1/certificates" -o web.crt`,
   );
-  console.log(`  openssl verify -CAfile ${data}/root.crt -untrusted web.crt web.crt`);
+  console.log(
+    `  openssl verify -CAfile ${shellWord(`${data}/root.crt`)} -untrusted web.crt web.crt`,
+  );
 }
 
 function portOf(address: AddressInfo): string {

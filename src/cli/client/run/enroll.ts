@@ -5,6 +5,7 @@ import { identityFiles } from "../../../client/identity/files.ts";
 import { standingOf } from "../../../client/identity/identity.ts";
 import type { KeyType } from "../../../x509/key/private-key.ts";
 import { CommandFailure, exitCodes } from "../../failure.ts";
+import { ownCommand, shellWord } from "../../own-command.ts";
 import type { TokenFlags } from "../options.ts";
 import { defaultIdentityFolder, tokenSource } from "../options.ts";
 import { speakingPlainly } from "./plainly.ts";
@@ -55,7 +56,7 @@ export async function runEnroll(flags: EnrollFlags): Promise<void> {
     for (const notice of notices) console.log(`Note: ${notice}`);
     const { key, certificate, chain, fullchain, root } = identityFiles;
     console.log(`Written to ${dir}: ${[key, certificate, chain, fullchain, root].join(", ")}`);
-    console.log(`Keep it alive: countersign renew --daemon --dir ${dir}`);
+    console.log(`Keep it alive: ${ownCommand()} renew --daemon --dir ${shellWord(dir)}`);
   });
 }
 
