@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import { variableOf } from "../src/config/overrides.ts";
+import { variableOf } from "../src/config/load/overrides.ts";
 import { mapForm, recordOf, type SchemaNode } from "../src/config/schema/node.ts";
 import { configSchema } from "../src/config/schema/schema.ts";
 

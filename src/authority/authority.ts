@@ -16,8 +16,8 @@ import { type Caller, type CertificateCaller, type InternalCaller, identityOf } 
 import { type CheckResult, checkRequest } from "./check.ts";
 import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
 import type { Issuer, Issuers } from "./issuers.ts";
-import { prepareRenewal } from "./renew.ts";
-import { type RenewalWindow, renewalWindow } from "./renewal-window.ts";
+import { prepareRenewal } from "./renewal/renew.ts";
+import { type RenewalWindow, renewalWindow } from "./renewal/window.ts";
 import { type RevocationOutcome, type RevocationRequest, revoke } from "./revoke.ts";
 import { KeyProbe } from "./signer/key-probe.ts";
 import { idempotencySpend, termsOf, tokenSpend } from "./spends.ts";

@@ -9,7 +9,7 @@ import type { Examination } from "../authority/examine.ts";
 import { parsePrivateKey, readPrivateKey } from "../authority/signer/key-file.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { rootCrlFile } from "../config/data-folder.ts";
-import { configFile } from "../config/load.ts";
+import { configFile } from "../config/load/load.ts";
 import {
   addToSnapshot,
   readSnapshot,

@@ -16,7 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { configFile } from "../config/load.ts";
+import { configFile } from "../config/load/load.ts";
 import { FolderOccupied } from "./refused.ts";
 
 /** Names of the files of an authority in its data folder. */

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { renderDefaultConfig } from "../config/default-file.ts";
-import { configFile } from "../config/load.ts";
+import { configFile } from "../config/load/load.ts";
 import { openStore } from "../store/open.ts";
 import {
   attributesOf,

@@ -2,7 +2,7 @@
 
 import process from "node:process";
 import { type CompiledConfig, compileConfig } from "../config/compile.ts";
-import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import { type LoadedConfig, loadConfig } from "../config/load/load.ts";
 import { failure } from "./failure.ts";
 import type { DataFlags } from "./options.ts";
 

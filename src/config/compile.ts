@@ -3,7 +3,7 @@ import { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, type Violation } from "../refusal.ts";
 import { readBlockedKeys } from "./blocked-keys.ts";
 import { findContradictions } from "./contradictions.ts";
-import { type LoadedConfig, refuse } from "./load.ts";
+import { type LoadedConfig, refuse } from "./load/load.ts";
 import { formatOrigin } from "./problem.ts";
 import { basePolicyOf, profileOptionsOf } from "./profile-options.ts";
 import type { Config } from "./schema/schema.ts";

@@ -1,8 +1,8 @@
 import ipaddr from "ipaddr.js";
 import type { Violation } from "../refusal.ts";
 import { formatDuration } from "./duration.ts";
-import type { LoadedConfig } from "./load.ts";
-import { nearest } from "./nearest.ts";
+import type { LoadedConfig } from "./load/load.ts";
+import { nearest } from "./load/nearest.ts";
 import { configProblem, formatWritten, type KeyPath } from "./problem.ts";
 import type { Config } from "./schema/schema.ts";
 

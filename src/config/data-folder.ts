@@ -2,7 +2,7 @@
 
 import type { Outcome } from "../refusal.ts";
 import { type CompiledConfig, compileConfig } from "./compile.ts";
-import { type ConfigRequest, loadConfig } from "./load.ts";
+import { type ConfigRequest, loadConfig } from "./load/load.ts";
 
 /** The root's own CRL (DER): the ceremony writes it, the service serves it. */
 export const rootCrlFile = "root.crl";

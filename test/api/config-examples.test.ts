@@ -9,7 +9,7 @@ import { parse, stringify } from "yaml";
 import { initialise } from "../../src/ceremony/found.ts";
 import { initialiseDefaults } from "../../src/ceremony/founding.ts";
 import { type CompiledConfig, compileConfig } from "../../src/config/compile.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig } from "../../src/config/load/load.ts";
 import { openAuthority } from "../../src/config/open-authority.ts";
 import { ownHosts } from "../../src/config/own-hosts.ts";
 import { isPlainMap, mapForm, recordOf, type SchemaNode } from "../../src/config/schema/node.ts";

@@ -57,6 +57,13 @@ describe("the rooms of the house", () => {
     expect(sources.filter(([, text]) => pattern.test(text)).map(([file]) => file)).toEqual([home]);
   });
 
+  test("no folder holds more than fifteen files of its own", () => {
+    const folders = Map.groupBy(files, (file) => dirname(file));
+    const full = [...folders].filter(([, inside]) => inside.length > 15);
+    expect(full.map(([folder, inside]) => `${folder}: ${inside.length}`)).toEqual([]);
+    expect(folders.size).toBeGreaterThan(25);
+  });
+
   test("no file is longer than 400 lines", () => {
     const long = sources.filter(([, text]) => text.split("\n").length > 401).map(([file]) => file);
     expect(long).toEqual([]);

@@ -7,7 +7,7 @@ import { toIndexLine } from "../../authority/index-line.ts";
 import { issuerIdOf } from "../../authority/issuers.ts";
 import { readPrivateKey } from "../../authority/signer/key-file.ts";
 import { type CompiledConfig, compileConfig } from "../../config/compile.ts";
-import type { LoadedConfig } from "../../config/load.ts";
+import type { LoadedConfig } from "../../config/load/load.ts";
 import { basePolicyOf } from "../../config/profile-options.ts";
 import { encodePem } from "../../der/pem.ts";
 import { renderOpensslConfig } from "../../openssl/render-config.ts";

@@ -2,7 +2,7 @@
 
 import { join, resolve } from "node:path";
 import { parsePrivateKey } from "../../authority/signer/key-file.ts";
-import { configFile } from "../../config/load.ts";
+import { configFile } from "../../config/load/load.ts";
 import { ownHosts } from "../../config/own-hosts.ts";
 import { encodePem } from "../../der/pem.ts";
 import { generateKey, keyToPem } from "../../x509/key/private-key.ts";

@@ -7,7 +7,7 @@ import { keySigner } from "../../../src/authority/signer/key-file.ts";
 import { initialise } from "../../../src/ceremony/found.ts";
 import { initialiseDefaults } from "../../../src/ceremony/founding.ts";
 import { compileConfig } from "../../../src/config/compile.ts";
-import { loadConfig } from "../../../src/config/load.ts";
+import { loadConfig } from "../../../src/config/load/load.ts";
 import { openAuthority } from "../../../src/config/open-authority.ts";
 import { encodePem } from "../../../src/der/pem.ts";
 import { encodeRequest } from "../../../src/x509/csr/read.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readBlockedKeys } from "../../../src/config/blocked-keys.ts";
 import { findContradictions } from "../../../src/config/contradictions.ts";
-import { loadConfig } from "../../../src/config/load.ts";
+import { loadConfig } from "../../../src/config/load/load.ts";
 
 /** Writes the keys below the two required ones; gives "line: path: …" of what does not fit. */
 function check(yaml: string): string[] {

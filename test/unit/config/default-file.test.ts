@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type DefaultFile, renderDefaultConfig } from "../../../src/config/default-file.ts";
-import { loadConfig } from "../../../src/config/load.ts";
+import { loadConfig } from "../../../src/config/load/load.ts";
 
 const options: DefaultFile = {
   name: 'Example "Internal" CA: #1',

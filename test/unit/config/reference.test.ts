@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { renderConfigurationReference } from "../../../scripts/configuration-reference.ts";
 import { renderEditorSchema } from "../../../scripts/editor-schema.ts";
 import { renderDefaultConfig } from "../../../src/config/default-file.ts";
-import { settableKeys, variableOf } from "../../../src/config/overrides.ts";
+import { settableKeys, variableOf } from "../../../src/config/load/overrides.ts";
 import { configSchema } from "../../../src/config/schema/schema.ts";
 
 const validate = new Ajv2020({ strict: true }).compile(JSON.parse(renderEditorSchema()) as object);

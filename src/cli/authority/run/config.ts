@@ -1,6 +1,6 @@
 /** What `countersign config` does. */
 
-import { describeConfig } from "../../../config/load.ts";
+import { describeConfig } from "../../../config/load/load.ts";
 import { readCompiledConfig, readConfig } from "../../configuration.ts";
 import type { DataFlags } from "../../options.ts";
 import { formatTable } from "../../table.ts";

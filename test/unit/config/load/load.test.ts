@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { describeConfig, loadConfig } from "../../../src/config/load.ts";
+import { describeConfig, loadConfig } from "../../../../src/config/load/load.ts";
 
-const vectors = join(import.meta.dirname, "../../vectors/config");
+const vectors = join(import.meta.dirname, "../../../vectors/config");
 const least = { COUNTERSIGN_NAME: "Test CA", COUNTERSIGN_PUBLIC_URL: "https://ca.example.test" };
 
 function folder(yaml?: string): string {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { renewalWindow } from "../../../src/authority/renewal-window.ts";
-import type { StoredCertificate } from "../../../src/store/store.ts";
+import { renewalWindow } from "../../../../src/authority/renewal/window.ts";
+import type { StoredCertificate } from "../../../../src/store/store.ts";
 
 const DAY = 86_400_000;
 const notBefore = new Date("2026-01-01T00:00:00Z");

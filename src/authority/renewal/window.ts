@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { StoredCertificate } from "../store/store.ts";
+import type { StoredCertificate } from "../../store/store.ts";
 
 /** RFC 9773 4.2: when the authority would like the certificate to be renewed. */
 export interface RenewalWindow {

@@ -12,8 +12,8 @@ import {
   visit,
   type YAMLError,
 } from "yaml";
-import type { Violation } from "../refusal.ts";
-import { configProblem, type KeyPath } from "./problem.ts";
+import type { Violation } from "../../refusal.ts";
+import { configProblem, type KeyPath } from "../problem.ts";
 
 /** A configuration file as it was read: its plain value, and the line of every key. */
 export interface Source {

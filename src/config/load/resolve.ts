@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, resolve as resolvePath } from "node:path";
-import type { Violation } from "../refusal.ts";
-import { parseDuration } from "./duration.ts";
+import type { Violation } from "../../refusal.ts";
+import { parseDuration } from "../duration.ts";
+import { configProblem, formatWritten, type KeyPath, type Origin } from "../problem.ts";
+import { fits } from "../schema/fits.ts";
+import { isPlainMap, mapForm, recordOf, type SchemaNode } from "../schema/node.ts";
+import type { RenewBefore } from "../schema/values.ts";
+import { Secret } from "../secret.ts";
 import { nearest } from "./nearest.ts";
-import { configProblem, formatWritten, type KeyPath, type Origin } from "./problem.ts";
-import { fits } from "./schema/fits.ts";
-import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
-import type { RenewBefore } from "./schema/values.ts";
-import { Secret } from "./secret.ts";
 
 /** What the walk needs to know of the world, and what it finds. */
 export interface Resolving {

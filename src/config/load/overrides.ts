@@ -1,9 +1,9 @@
 import { parse } from "yaml";
-import type { Violation } from "../refusal.ts";
+import type { Violation } from "../../refusal.ts";
+import { configProblem, formatKeyPath, type KeyPath, type Origin } from "../problem.ts";
+import { fits } from "../schema/fits.ts";
+import { isPlainMap, mapForm, recordOf, type SchemaNode } from "../schema/node.ts";
 import { nearest } from "./nearest.ts";
-import { configProblem, formatKeyPath, type KeyPath, type Origin } from "./problem.ts";
-import { fits } from "./schema/fits.ts";
-import { isPlainMap, mapForm, recordOf, type SchemaNode } from "./schema/node.ts";
 
 /** Values from the environment and from flags: which key each one means, and putting them in place. */
 

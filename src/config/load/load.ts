@@ -1,6 +1,16 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
+import { accepted, type Outcome, refused, type Violation } from "../../refusal.ts";
+import {
+  configProblem,
+  formatKeyPath,
+  formatOrigin,
+  type KeyPath,
+  type Origin,
+} from "../problem.ts";
+import { configNode } from "../schema/configuration.ts";
+import { isPlainMap } from "../schema/node.ts";
+import type { Config } from "../schema/schema.ts";
 import {
   applyOverride,
   type Override,
@@ -8,17 +18,7 @@ import {
   overridesFromFlags,
   settableKeys,
 } from "./overrides.ts";
-import {
-  configProblem,
-  formatKeyPath,
-  formatOrigin,
-  type KeyPath,
-  type Origin,
-} from "./problem.ts";
 import { resolveValue, type ShownValue } from "./resolve.ts";
-import { configNode } from "./schema/configuration.ts";
-import { isPlainMap } from "./schema/node.ts";
-import type { Config } from "./schema/schema.ts";
 import { readSource, type Source } from "./source.ts";
 
 /** The configuration in a data folder. */

@@ -3,15 +3,15 @@
  * Whether today's policy still allows it is decided where every request is decided (S-06).
  */
 
-import type { Grant } from "../policy/grant.ts";
-import type { Profile } from "../policy/profile.ts";
-import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
-import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
-import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../x509/csr/read.ts";
-import { parsePublicKey } from "../x509/key/read-public.ts";
-import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
-import type { CertificateCaller } from "./caller.ts";
-import { identityOf } from "./caller.ts";
+import type { Grant } from "../../policy/grant.ts";
+import type { Profile } from "../../policy/profile.ts";
+import { accepted, type Outcome, refused, type Violation } from "../../refusal.ts";
+import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
+import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../../x509/csr/read.ts";
+import { parsePublicKey } from "../../x509/key/read-public.ts";
+import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-name.ts";
+import type { CertificateCaller } from "../caller.ts";
+import { identityOf } from "../caller.ts";
 
 /** A renewal ready for `issue`: the request (held key or new one) and what it may become. */
 export interface Renewal {
