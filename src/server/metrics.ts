@@ -53,7 +53,7 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
   });
   new Gauge({
     name: "countersign_ca_expiry_timestamp_seconds",
-    help: "End of validity of the CA certificates; issuer is the name that GET /v1/ca gives it.",
+    help: "End of validity of the CA certificates, by the name of each in /issuers/ and /crl/.",
     labelNames: ["certificate", "issuer"],
     aggregator: "max",
     registers: [registry],
