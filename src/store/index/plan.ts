@@ -45,6 +45,15 @@ interface Filter {
  */
 const FEW = 2000;
 
+/** Three groups of letters, so that what one of them lets through the others do not. */
+const PART_LETTERS = 5;
+/** Neighbours overlap, so that no short number is cut in all of them. */
+const PART_STEP = 3;
+/** Counting a part that every row has takes a millisecond or two. */
+const MOST_PARTS = 12;
+/** What both engines have groups of, whatever the locale of a PostgreSQL. */
+const indexed = /[a-z0-9]{3}/i;
+
 const revocation = sql`left join revocations r on r.certificate_id = c.id`;
 
 /** Chooses the way to the rows of a query. */
@@ -112,7 +121,11 @@ function filtersOf(query: CertificateQuery, engine: Engine): Filter[] {
       onRow: [namesWithin(san, engine)],
     });
   }
-  if (subject !== undefined) filters.push(subjectFilter(subject, engine));
+  if (subject !== undefined) {
+    // Rows that have a part are then looked at for the whole.
+    const parts = partsOf(subject).map((part) => ({ ...subjectFilter(part, engine), onRow: [] }));
+    filters.push(...parts, subjectFilter(subject, engine));
+  }
   byColumns(columnConditions.requestedBy(query));
   const byExpiry = orderOf(query) === "expires";
   // In the order of issue, the index of a profile has its rows one after another.
@@ -130,6 +143,24 @@ function lineageFilter(query: CertificateQuery, lineage: string): Filter {
         and c.replaces is null`,
     onRow,
   };
+}
+
+/**
+ * Parts of a long text, its end first: names end in what tells them apart. An index of groups of
+ * three letters finds a text by all of its groups, also those that every row has; the first part
+ * that few rows have is found in a fraction of that time. Empty for a short text.
+ */
+function partsOf(subject: string): string[] {
+  const letters = [...subject];
+  if (letters.length <= PART_LETTERS) return [];
+  const starts = Array.from(
+    { length: MOST_PARTS },
+    (_, at) => letters.length - PART_LETTERS - at * PART_STEP,
+  );
+  return starts
+    .filter((start) => start >= 0)
+    .map((start) => letters.slice(start, start + PART_LETTERS).join(""))
+    .filter((part) => indexed.test(part));
 }
 
 function subjectFilter(subject: string, engine: Engine): Filter {
