@@ -324,6 +324,15 @@ test("a whole URL, as a proxy may send it, is read as its path", async () => {
   socket.destroy();
 });
 
+test("a refused body is passed over: the next request of the connection is answered", async () => {
+  const { send, next, socket } = open();
+  const json = post(ocsp()).toString("latin1").replace("ocsp-request", "json");
+  send(Buffer.concat([Buffer.from(json, "latin1"), post(ocsp())]));
+  expect((await next()).status).toBe(415);
+  expect(statusOf(await next())).toBe("good");
+  socket.destroy();
+});
+
 test("a client that goes away in the middle of its body is no failure in the log", async () => {
   const before = authority.logged().length;
   const { send, socket } = open();

@@ -4,7 +4,7 @@
  */
 
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { timeOrderedId } from "../../authority/time-ordered-id.ts";
 import type { CountedRequest } from "../metrics.ts";
 import { logFailure, Problem, problemAnswer, refusalOf } from "../problem.ts";
@@ -82,7 +82,8 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   response.writeHead(status, headers);
   if (request.method === "HEAD" || status === 304) response.end();
   else if (body.length <= SLICE_BYTES) response.end(body);
-  else Readable.from(slicesOf(body)).pipe(response);
+  // A client that goes away in the middle ends both; there is nobody left to tell.
+  else pipeline(Readable.from(slicesOf(body)), response, () => undefined);
 }
 
 /** Megabytes that are encrypted in one turn would hold the event loop. */
@@ -99,6 +100,10 @@ function refuse(
   const refusal = refusalOf(error);
   const requestId = timeOrderedId();
   logFailure(log, error, refusal, requestId);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
   const { status, headers, body } = problemAnswer(refusal, request.url ?? "/", requestId);
   // What is left of a body that is too large is not read.
   if (status === 413) response.shouldKeepAlive = false;

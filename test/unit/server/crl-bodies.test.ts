@@ -77,6 +77,16 @@ describe("a list of megabytes", () => {
     }
   });
 
+  test("may be left in the middle by its reader", async () => {
+    for (let i = 0; i < 20; i++) {
+      const leave = new AbortController();
+      const answer = await fetch(url, { signal: leave.signal });
+      await answer.body?.getReader().read();
+      leave.abort();
+    }
+    expect((await (await fetch(url)).arrayBuffer()).byteLength).toBe(body.length);
+  });
+
   test("is not even made for who has it", async () => {
     const before = asked;
     const answer = await fetch(url, { headers: { "if-none-match": '"x", "tag"' } });
