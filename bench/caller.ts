@@ -1,7 +1,7 @@
 /**
- * What it costs to prove the caller on every request (the stored certificate by its fingerprint,
- * as it stands now), beside the TLS handshake with a client certificate that happens once a
- * connection. Client and server share this process in both figures of the handshake.
+ * What it costs to prove the caller on every request, by looking up the stored certificate. It
+ * stands beside the TLS handshake with a client certificate, which happens once a connection.
+ * Client and server share this process in both figures of the handshake.
  */
 
 import { X509Certificate } from "node:crypto";

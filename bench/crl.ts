@@ -1,7 +1,8 @@
 /**
- * Revocation with none, ten thousand and a hundred thousand already revoked: what a revocation
- * takes, what building the CRL takes cold and after one more, and how long the event loop stands
- * still meanwhile. In the same run: `openssl ca -gencrl` on an index.txt of the same entries.
+ * Revocation with none, ten thousand and a hundred thousand already revoked. It measures a
+ * revocation, and building the CRL cold and after one more. It also measures how long the event
+ * loop stands still meanwhile. In the same run: `openssl ca -gencrl` on an index.txt of the same
+ * entries.
  *
  * `npm run bench -- crl [entries]`
  */

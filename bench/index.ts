@@ -141,7 +141,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** The authority's own first rows make way: ids begin at one. */
+/** The authority's own first rows make way: ids start at one. */
 async function removeOwn(url: string): Promise<void> {
   if (!url.startsWith("sqlite:")) return;
   const { default: Database } = await import("better-sqlite3");

@@ -1,8 +1,8 @@
 /**
- * OCSP answers a second and their CPU, beside `openssl ocsp -index` on the same index, with a key of
- * the same type, in the same run. Each responder is a process of its own whose CPU is read from the
- * system, and so is the client. openssl ends the connection behind each answer; ours is measured
- * so as well, and with connections that are kept.
+ * OCSP answers a second and their CPU, beside `openssl ocsp -index` in the same run. Both have the
+ * same index and a key of the same type. Each responder is a process of its own whose CPU is read
+ * from the system, and so is the client. The connection of openssl ends behind each answer. Ours is
+ * measured so as well, and with connections that are kept.
  */
 
 import { type ChildProcess, execFileSync, fork, spawn, spawnSync } from "node:child_process";

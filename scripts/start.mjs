@@ -1,6 +1,6 @@
-// The one command of the README, on a fresh clone and ever after: installs what is missing, builds
-// what is stale, then runs the program (or the tests) on the Node that the repository pins.
-// Plain JavaScript for any Node >= 20: nothing is installed yet when it begins.
+// The one command of the README, on a fresh clone and ever after. It installs what is missing and
+// builds what is stale. Then it runs the program (or the tests) on the Node that the repository
+// pins. Plain JavaScript for any Node >= 20: nothing is installed yet when it starts.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";

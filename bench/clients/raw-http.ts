@@ -1,7 +1,7 @@
 /**
- * A light HTTP/1.1 client for benchmarks: bytes of requests made beforehand, plain sockets, no more
- * reading than it takes to find the end of an answer. A process of its own, told what to do by its
- * parent over the channel between them.
+ * A light HTTP/1.1 client for benchmarks, on plain sockets. Its requests are made beforehand, and
+ * it reads only what it takes to find the end of an answer. A process of its own, told what to do
+ * by its parent over the channel between them.
  */
 
 import { connect, type Socket } from "node:net";
@@ -14,7 +14,7 @@ export interface LoadOrder {
   readonly connections: number;
   /** Whether connections are kept; else each answer comes on a new one, which the server ends. */
   readonly keepAlive: boolean;
-  /** Hex with which each body must begin. */
+  /** Hex with which each body must start. */
   readonly bodyBegins: string;
 }
 

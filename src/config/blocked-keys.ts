@@ -4,7 +4,8 @@ import { configProblem, formatWritten } from "./problem.ts";
 
 /**
  * Reads the public keys that are never certified: one hex SHA-256 of a SubjectPublicKeyInfo a line,
- * `#` for comments. A line that is none is a problem, never skipped: it may be the key that matters.
+ * `#` for comments. A line of another form is a problem and never skipped: it may be the key that
+ * matters.
  */
 export function readBlockedKeys(file: string): {
   readonly keys: ReadonlySet<string>;

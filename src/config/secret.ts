@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 
 /**
- * A value that must not be seen: however it is printed (template, JSON, inspect, a logger), it shows
- * `***` or, where part of it may be shown, that part. Only `reveal()` gives it away.
+ * A value that must not be seen. However it is printed (template, JSON, inspect, a logger), it
+ * shows `***` or the part that may be shown. Only `reveal()` gives it away.
  */
 export class Secret {
   readonly #read: () => string;

@@ -98,7 +98,7 @@ function encodeArcs(dotted: string): Uint8Array {
 
 /**
  * Content octets → dotted text. Throws DerError when they are empty, cut off, padded or of an
- * absurd length; its offset counts from the beginning of `octets`.
+ * absurd length; its offset counts from the start of `octets`.
  */
 export function decodeOid(octets: Uint8Array): string {
   if (octets.length > LONGEST) throw malformed(`longer than ${LONGEST} octets`, LONGEST);

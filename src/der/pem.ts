@@ -4,7 +4,7 @@ import { DerError } from "./reader.ts";
 
 export type Pem = string;
 
-/** One armoured block: its label, its bytes and where in the text it begins. */
+/** One armoured block: its label, its bytes and where in the text it starts. */
 export interface PemBlock {
   readonly label: string;
   readonly der: Uint8Array;
@@ -20,9 +20,9 @@ export function encodePem(label: string, der: Uint8Array): Pem {
 }
 
 /**
- * All blocks of a text in their order; text before, between and behind them is skipped, CR LF and
+ * All blocks of a text in their order; Text before, between and behind them is skipped. CR LF and
  * blanks at the ends of lines are fine. Throws DerError for a block that does not end, ends with
- * another label, or holds what is not strict base64 (headers as in RFC 1421 included).
+ * another label, or is not strict base64. Headers as in RFC 1421 are not base64.
  */
 export function decodePem(text: string): PemBlock[] {
   const blocks: PemBlock[] = [];
@@ -60,8 +60,8 @@ export function decodeBase64(text: string): Uint8Array | undefined {
 
 /**
  * Base64url without padding (RFC 4648 5, as RFC 7515 2 wants it), in its one canonical spelling;
- * undefined for anything else. The bits of the last character that do not count must be zero:
- * a text that is taken for an identity may not have a second spelling.
+ * undefined for anything else. The bits of the last character that do not count must be zero. A
+ * text that is taken for an identity may not have a second spelling.
  */
 export function decodeBase64Url(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64url");

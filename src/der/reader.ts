@@ -6,7 +6,7 @@
 /** Where and why bytes are not the DER that was expected. Caught by the parse functions. */
 export class DerError extends Error {
   override readonly name = "DerError";
-  /** Bytes from the beginning of what the outermost reader was given. */
+  /** Bytes from the start of what the outermost reader was given. */
   readonly offset: number;
   /** The field that was being read, e.g. `certificationRequestInfo.subject`. */
   readonly field: string;
@@ -47,7 +47,7 @@ export class DerReader {
     this.#depth = depth;
   }
 
-  /** Bytes from the beginning of the input to the next element. */
+  /** Bytes from the start of the input to the next element. */
   get offset(): number {
     return this.#position;
   }
@@ -99,7 +99,7 @@ export class DerReader {
     throw new DerError(problem, this.#position, field);
   }
 
-  /** Checks the header, moves behind the element and returns where its content begins. */
+  /** Checks the header, moves behind the element and returns where its content starts. */
   #header(tag: number, field: string): number {
     const { bytes } = this;
     const stop = this.#stop;

@@ -61,7 +61,7 @@ function unsignedInteger(magnitude: Uint8Array): Uint8Array {
   return tlv(0x02, needsZero ? concat([Uint8Array.of(0), digits]) : digits);
 }
 
-/** OBJECT IDENTIFIER from dotted text; throws RangeError for what is none. */
+/** OBJECT IDENTIFIER from dotted text; throws RangeError for any other text. */
 export function oid(dotted: string): Uint8Array {
   return tlv(0x06, encodeOid(dotted));
 }

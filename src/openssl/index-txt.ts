@@ -117,8 +117,8 @@ function formatRevocation({ at, reason }: IndexRevocation): string {
 
 /**
  * OpenSSL's spelling of RFC 5280's reasons (apps/ca.c, crl_reasons). It knows neither
- * privilegeWithdrawn nor aACompromise and refuses the whole index over such a word, so that these
- * stand without a reason: the revocation itself is what must not be lost.
+ * privilegeWithdrawn nor aACompromise and refuses the whole index over such a word. So these are
+ * written without a reason: the revocation itself must not be lost.
  */
 function opensslReason(reason: string): string | undefined {
   if (reason === "cACompromise") return "CACompromise";

@@ -64,7 +64,7 @@ function instant(
   return at;
 }
 
-/** The number that two ASCII digits write; NaN when they are none. */
+/** The number that two ASCII digits write; NaN when they are not digits. */
 function twoDigits(digits: Uint8Array, at: number): number {
   const tens = (digits[at] ?? 0) - 0x30;
   const ones = (digits[at + 1] ?? 0) - 0x30;

@@ -1,8 +1,9 @@
 /**
  * Executes the pages for clients: every fenced `sh` block, in its order, in one shell session of a
- * temporary folder, against a real authority. Real are countersign, node, curl, openssl and nginx;
- * what needs a host or a cluster of its own (sudo, systemctl, kubectl) is a stand-in that checks
- * what it is given: the unit files with systemd's own verifier, the manifests with a schema.
+ * temporary folder, against a real authority. The programs countersign, node, curl, openssl and
+ * nginx are real. What needs a host or a cluster of its own (sudo, systemctl, kubectl) is a
+ * stand-in that checks what it is given. It checks the unit files with systemd's own verifier, and
+ * the manifests with a schema.
  */
 
 import { spawn, spawnSync } from "node:child_process";

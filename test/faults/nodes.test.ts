@@ -196,7 +196,7 @@ describe("SIGTERM under load", () => {
           else expect([503]).toContain(answer.status);
           if (answer.status === 201 && !/END CERTIFICATE-----\n$/.test(answer.text)) torn += 1;
         } catch {
-          // Refused or closed before an answer was begun: the client has nothing in hands.
+          // It was refused or closed before an answer was started: the client holds nothing.
           stopped = true;
         }
       }

@@ -78,7 +78,7 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     if (engine === "sqlite") database = `sqlite:${join(node.folder, "countersign.db")}`;
     const read = (name: string) => readFileSync(join(node.folder, name), "utf8");
     operator = { cert: read("operator.crt"), key: read("operator.key") };
-    // The second begins when the first listens.
+    // The second starts when the first listens.
     await until(() => workersOf(node).length === 2, 10, node.said);
     await new Promise((resolve) => setTimeout(resolve, 1500));
     reader = await enrol();

@@ -200,7 +200,7 @@ function freeName(parent: string, name: string): string {
   return candidate;
 }
 
-/** Keeps the newest two generations; names begin with their time, so that they sort by it. */
+/** Keeps the newest two generations; names start with their time, so that they sort by it. */
 function removeOld(parent: string, current: string): void {
   const others = readdirSync(parent)
     .filter((name) => name !== basename(current))

@@ -59,8 +59,8 @@ export function loadIdentity(dir: string): Identity | undefined {
 }
 
 /**
- * Puts an answer of the authority together with its key, and refuses what would not work: another
- * key, a chain that does not lead to the root, a certificate that is not valid now.
+ * Puts an answer of the authority together with its key. It refuses another key, a chain that does
+ * not lead to the root, and a certificate that is not valid now.
  */
 export function assembleIdentity(parts: {
   readonly keyPem: string;
@@ -84,7 +84,7 @@ export function assembleIdentity(parts: {
     record: `${JSON.stringify(record, null, 2)}\n`,
   };
   const identity = understand(set, "the answer");
-  // A certificate that begins a moment from now is one of an authority whose clock is ahead.
+  // A certificate that starts a moment from now comes from an authority whose clock is ahead.
   const at = new Date(Math.max(now.getTime(), leaf.notBefore.getTime()));
   if (findPath(leaf, issuers, [identity.root], at) === undefined) {
     throw new ClientError(

@@ -2,9 +2,9 @@
  * Key, certificate and trust in the shapes that Node's TLS wants, always the current ones.
  *
  * Clients read their credentials from a SecureContext when a connection is made. `tls` carries one
- * whose inner context is exchanged at a renewal, so that agents which copied the options long ago
- * still connect with the new certificate. Servers copy key and certificate when they are made, and
- * are therefore attached (see live-identity.ts).
+ * whose inner context is exchanged at a renewal. So agents that copied the options long ago still
+ * connect with the new certificate. Servers copy key and certificate when they are made, and are
+ * therefore attached (see live-identity.ts).
  */
 
 import { createSecureContext, type SecureContext } from "node:tls";
@@ -20,8 +20,8 @@ export interface TlsOptions {
   /** With it, Node's clients pass over `minVersion`, `ciphers` and `ca` beside it in the options. */
   readonly secureContext: SecureContext;
   /**
-   * Zero: a resumed session speaks for the certificate of its first handshake, so an agent that
-   * resumes would go on showing the old one after it was renewed.
+   * Zero: a resumed session speaks for the certificate of its first handshake. An agent that
+   * resumes would go on showing the old one after a renewal.
    */
   readonly maxCachedSessions: 0;
 }

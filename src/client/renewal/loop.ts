@@ -82,7 +82,7 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
       return new Date(Math.min(due.getTime(), state.askAt.getTime(), soon));
     }
   }
-  // Told to stop while it asked for the window: nothing new is begun.
+  // Told to stop while it asked for the window: nothing new is started.
   if (options.signal.aborted) return now();
   const { dir, token, url, root, rekey, asked, signal } = options;
   const { idempotencyKey } = state;

@@ -22,8 +22,8 @@ const SPREAD = 2 / 15;
 
 /**
  * The instant of renewal: a point of the authority's window, or of the part of the life around two
- * thirds. The fingerprint decides which point, so a fleet that enrolled in one minute does not come
- * back in one minute, and a timer that asks every hour gets the same answer each time.
+ * thirds. The fingerprint decides which point. So a fleet that enrolled in one minute does not come
+ * back in one minute. A timer that asks every hour gets the same answer each time.
  */
 export function renewalInstant(
   lifetime: Lifetime,
@@ -32,8 +32,8 @@ export function renewalInstant(
   const fraction = spreadOf(lifetime.sha256);
   const came = Math.max(lifetime.obtainedAt.getTime(), lifetime.notBefore.getTime());
   const ends = lifetime.notAfter.getTime();
-  // A window that was over when the certificate came is that of a life shorter than its backdating;
-  // to obey it would be to renew without end.
+  // A window may be over when the certificate comes: its life was shorter than its backdating. To
+  // obey it would be to renew without end.
   if (window !== undefined && window.end.getTime() > came && window.start.getTime() < ends) {
     const start = window.start.getTime();
     return new Date(Math.min(start + fraction * (window.end.getTime() - start), ends));

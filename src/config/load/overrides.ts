@@ -133,8 +133,9 @@ function unknownKey(path: KeyPath, origin: Origin, name: string, names: Iterable
 }
 
 /**
- * Puts an override into the written values, in place. Where a map with members of its own by default
- * is not written (profiles), those come with it, so that overriding one key does not lose the others.
+ * Puts an override into the written values, in place. A map such as `profiles` has members by
+ * default. Where it is not written, they come with it, so that overriding one key does not lose the
+ * others.
  */
 export function applyOverride(
   schema: SchemaNode,

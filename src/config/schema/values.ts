@@ -4,8 +4,8 @@ import type { Secret } from "../secret.ts";
 
 /**
  * The kinds of single values that a configuration has. The static type of each is what the program
- * gets (seconds, absolute paths, secrets that do not print); the schema is what a person writes, and
- * its `resolve` says how `resolve.ts` makes the one of the other.
+ * gets: seconds, absolute paths, secrets that do not print. The schema is what a person writes. Its
+ * `resolve` says how `resolve.ts` makes the one from the other.
  */
 
 /** What every key says about itself; `default` absent means: required, or absent when optional. */

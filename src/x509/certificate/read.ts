@@ -24,7 +24,7 @@ export interface Certificate {
   readonly der: Uint8Array;
   /** Hex SHA-256 of `der`. */
   readonly sha256: string;
-  /** Lower-case hex, even number of digits; a negative one begins with a minus sign. */
+  /** Lower-case hex, even number of digits; a negative one has a minus sign in front. */
   readonly serial: string;
   readonly issuer: DistinguishedName;
   readonly subject: DistinguishedName;
@@ -151,10 +151,10 @@ export interface ReadingOptions {
 }
 
 /**
- * Reads one DER certificate. Refused (`malformed-request`, with field and offset) are: anything that
- * is not DER, trailing bytes, extensions that stand twice or below version 3, values of known
- * extensions that do not decode, and two signature algorithms that differ (RFC 5280 4.1.1.2).
- * The certificate keeps views into `der`.
+ * Reads one DER certificate. Refused (`malformed-request`, with field and offset) are: anything
+ * that is not DER, trailing bytes, and extensions that appear twice or below version 3. So are
+ * values of known extensions that do not decode, and two signature algorithms that differ (RFC 5280
+ * 4.1.1.2). The certificate keeps views into `der`.
  */
 export function parseCertificate(
   der: Uint8Array,

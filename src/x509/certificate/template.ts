@@ -48,7 +48,10 @@ export interface TemplateOptions {
   /** RFC 9608; excludes URLs of revocation. */
   readonly noRevAvail?: boolean;
   readonly ocspNoCheck?: boolean;
-  /** Makes certificates of authorities; without it basicConstraints says that it is none. */
+  /**
+   * Makes certificates of authorities; without it basicConstraints says that the certificate is not
+   * one.
+   */
   readonly ca?: { readonly pathLength?: number };
 }
 
@@ -73,8 +76,9 @@ export interface CertificateContent {
 export interface Template {
   /**
    * TBSCertificate, DER. Throws RangeError when the content cannot stand in a certificate of this
-   * template: a bad serial, times in the wrong order or past the issuer's end (RFC 5280 4.1.2.5),
-   * neither subject nor alternative name, a key of a kind that the template has no usage for.
+   * template. That is a bad serial, or times in the wrong order or past the issuer's end (RFC 5280
+   * 4.1.2.5). It is also a missing subject and alternative name, or a kind of key that the template
+   * has no usage for.
    */
   encode(content: CertificateContent): Uint8Array;
 }

@@ -21,7 +21,7 @@ export function requestBytes(body: Uint8Array): Outcome<Uint8Array> {
   const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
   if (namesPrivateKey.test(text) || isPrivateJwk(text)) return privateKey();
   const found = pemLabels(text);
-  // 0x30 is also the digit "0", which text before a PEM may begin with.
+  // 0x30 is also the digit "0", which text before a PEM may start with.
   if (body[0] === 0x30 && found.length === 0) return checked(body);
   if (found.length === 0) {
     const der = decodeBase64(text);
@@ -62,8 +62,8 @@ function privateKey(): Outcome<never> {
 }
 
 /**
- * PKCS#8, also encrypted (RFC 5958), SEC 1 (RFC 5915), PKCS#1 (RFC 8017), or PKCS#12 (RFC 7292,
- * which is made to carry one), by their first fields.
+ * PKCS#8, also encrypted (RFC 5958), SEC 1 (RFC 5915), PKCS#1 (RFC 8017), or PKCS#12 (RFC 7292).
+ * Each is recognised by its first fields.
  */
 function isPrivateKey(der: Uint8Array): boolean {
   try {

@@ -186,7 +186,7 @@ function readTrue(extension: DerReader): boolean {
   return true;
 }
 
-/** Runs a reader of a part and lets its error count from the beginning of the whole. */
+/** Runs a reader of a part and lets its error count from the start of the whole. */
 function inPlace<T>(start: number, read: () => T): T {
   try {
     return read();

@@ -131,7 +131,9 @@ export function encodeExtension({ oid: dotted, critical, value }: ExtensionSpec)
     : sequence(oid(dotted), octetString(value));
 }
 
-/** Critical for CAs (RFC 5280 4.2.1.9), and for leaves as well, where it says that they are none. */
+/**
+ * Critical for CAs (RFC 5280 4.2.1.9), and for leaves as well, where it says that they are not CAs.
+ */
 export function basicConstraints(options: { ca: boolean; pathLength?: number }): ExtensionSpec {
   const { ca, pathLength } = options;
   if (pathLength !== undefined && (!ca || pathLength < 0)) {

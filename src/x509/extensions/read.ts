@@ -1,7 +1,7 @@
 /**
- * Reads the values of extensions. It shares no code with the encoders of `extensions.ts`, only the
- * tables of names, so that the self-check after signing does not trust what it checks.
- * Every function takes what stands inside the extnValue OCTET STRING and throws DerError.
+ * Reads the values of extensions. It shares only the tables of names with the encoders. So the
+ * self-check after signing does not trust what it checks. Every function takes what stands inside
+ * the extnValue OCTET STRING and throws DerError.
  */
 
 import { decodeOid } from "../../der/oid.ts";
@@ -54,7 +54,7 @@ export function readNsComment(value: Uint8Array): string {
   return asciiText(text);
 }
 
-/** RFC 5280 4.2.1.12: dotted OIDs, at least one, none twice. */
+/** RFC 5280 4.2.1.12: dotted OIDs, at least one, each once. */
 export function readExtendedKeyUsage(value: Uint8Array): string[] {
   const fields = only(value, "extendedKeyUsage");
   const usages: string[] = [];
@@ -140,7 +140,7 @@ export function readAuthorityInfoAccess(value: Uint8Array): {
   return { ocsp, caIssuers };
 }
 
-/** Policy OIDs of RFC 5280 4.2.1.4, none twice; qualifiers are passed over. */
+/** Policy OIDs of RFC 5280 4.2.1.4, each once; qualifiers are passed over. */
 export function readCertificatePolicies(value: Uint8Array): string[] {
   const policies = only(value, "certificatePolicies");
   const found: string[] = [];

@@ -28,7 +28,7 @@ export const lintRules: readonly LintRule[] = [
   ...keyRules,
 ];
 
-/** Every rule that a certificate (DER) breaks; bytes that are none break just one. */
+/** Every rule that a certificate (DER) breaks; bytes that do not parse break just one. */
 export function lintCertificate(der: Uint8Array): LintFinding[] {
   try {
     const subject = inspect(readCertificate(der));

@@ -15,8 +15,9 @@ export function formatName(name: DistinguishedName): string {
 }
 
 /**
- * As X509_NAME_oneline of OpenSSL 3 writes it into `index.txt`: `/C=IN/OU=a+CN=web`, the content
- * octets as they are, `\xHH` for those that are not printable ASCII, `\` before `/` and `+`.
+ * As X509_NAME_oneline of OpenSSL 3 writes it into `index.txt`: `/C=IN/OU=a+CN=web`. Content octets
+ * stay as they are, but those that are not printable ASCII become `\xHH`. A `\` stands before `/`
+ * and `+`.
  */
 export function formatNameOneline(name: DistinguishedName): string {
   return name.rdns.map((rdn) => `/${rdn.map(onelineAttribute).join("+")}`).join("");

@@ -44,7 +44,7 @@ export function formatGeneralName(name: GeneralName): string {
 
 /**
  * Reads a GeneralNames SEQUENCE. Kinds that are not issued come back as text in `unsupported`.
- * Throws DerError for what is malformed, a name of a known kind that is none included.
+ * Throws DerError for what is malformed, also when only the text of the name is.
  */
 export function readGeneralNames(
   der: Uint8Array,

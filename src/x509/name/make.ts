@@ -67,7 +67,7 @@ export function nameFromAttributes(attributes: readonly NameAttribute[]): Distin
 
 /**
  * Makes a name of whole RDNs. The attributes of each are put in DER's order, in the bytes and in
- * the list, so that the name is the same after it was encoded and parsed.
+ * the list. So the name is the same after it was encoded and parsed.
  */
 export function nameFromRdns(rdns: readonly (readonly NameAttribute[])[]): DistinguishedName {
   const ordered = rdns.map((rdn) =>

@@ -7,8 +7,8 @@ const COMMON_NAME = "2.5.4.3";
 
 /**
  * The name that X509_NAME_oneline wrote, as far as its text tells: `formatNameOneline` gives the
- * same text again. String types are lost in it, and so is where a value holds a slash itself; what
- * cannot be taken apart stands whole as one common name.
+ * same text again. String types are lost in it, and so is the place where a value holds a slash
+ * itself. What cannot be taken apart becomes one common name.
  */
 export function nameOfOneline(text: string): DistinguishedName {
   const parts = text.split(/\/(?=(?:[A-Za-z]\w*|\d+(?:\.\d+)+)=)/);

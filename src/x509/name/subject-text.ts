@@ -7,9 +7,9 @@ import { decodeString } from "./string-types.ts";
 
 /**
  * Parses `/C=IN/O=Example/CN=web` (as `openssl req -subj`) or `C=IN, O=Example, CN=web`; the first
- * attribute written is the first of the name. `\` takes the next character as it is (in the form
- * with commas also two hex digits as an octet of UTF-8, RFC 4514 2.4), `+` joins attributes to one
- * RDN. Refuses with `malformed-request`.
+ * attribute written is the first of the name. `\` takes the next character as it is. In the form
+ * with commas it also takes two hex digits as an octet of UTF-8 (RFC 4514 2.4). `+` joins
+ * attributes to one RDN. Refuses with `malformed-request`.
  */
 export function parseSubjectText(text: string): Outcome<DistinguishedName> {
   const written = trimmed(text);

@@ -16,8 +16,8 @@ interface Group {
 }
 
 /**
- * Bits of the products on each level. One division of the whole number by 1000 bits and small ones
- * after that cost a fifth of dividing the whole number by each of the last products.
+ * Bits of the products on each level. The whole number is divided by 1000 bits once, and small ones
+ * follow. That costs a fifth of dividing it by each of the last products.
  */
 const LEVELS = [1024, 256, 31] as const;
 const groups: readonly Group[] = group(0, smallPrimes.length, 0);

@@ -54,7 +54,7 @@ describe("the signer of a responder", () => {
   test("refuses everything else: a certificate, a forgery, a CRL", async () => {
     // @ts-expect-error bytes are no ResponseData, whatever they say
     const bytes: SignableResponseData = certificate.der;
-    // @ts-expect-error a CRL is none either
+    // @ts-expect-error a CRL is not one either
     const crl: SignableResponseData = list;
     for (const forged of [bytes, crl, ...forgeries(answer)]) {
       await expect(signer.sign(forged as SignableResponseData)).rejects.toThrow(TypeError);
@@ -73,7 +73,7 @@ describe("the signer of CRLs", () => {
   test("refuses everything else: a certificate, a forgery, an OCSP answer", async () => {
     // @ts-expect-error bytes are no TBSCertList, whatever they say
     const bytes: SignableCertList = certificate.der;
-    // @ts-expect-error an OCSP answer is none either
+    // @ts-expect-error an OCSP answer is not one either
     const ocsp: SignableCertList = answer;
     for (const forged of [bytes, ocsp, ...forgeries(list)]) {
       await expect(signer.sign(forged as SignableCertList)).rejects.toThrow(TypeError);

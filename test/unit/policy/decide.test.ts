@@ -37,7 +37,7 @@ describe("an accepted verdict", () => {
   test("cannot be forged: neither by its shape, nor by its prototype, nor by the type system", () => {
     const real = decideOn();
     if (!real.accepted) throw new Error("refused");
-    // @ts-expect-error an object of the same shape is none
+    // @ts-expect-error an object of the same shape is not a verdict
     const shaped: Accepted = { accepted: true, plan: real.plan };
     const inherited = Object.create(real) as Accepted;
     const dressed = Object.setPrototypeOf(

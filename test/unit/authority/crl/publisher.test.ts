@@ -95,7 +95,7 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     clock.at = new Date(now.getTime() + 13 * hour);
     const later = await listOf(publisherOn(store, clock));
     expect(later.number).toBe(first.number + 1);
-    // The old one sees it too, whoever made it.
+    // The old one sees it too, although another made it.
     expect((await listOf(publisher)).number).toBe(later.number);
     await store.close();
   });
@@ -179,7 +179,7 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     // Numbers of both come from one sequence.
     const complete = await listOf(publisher);
     expect(complete.number).toBe(delta.number + 1);
-    // A publisher that begins anew makes the same of it.
+    // A publisher that starts anew makes the same of it.
     const other = publisherOn(store, clock);
     expect((await listOf(other, "delta")).number).toBe(delta.number);
     await revoke(await certificate(), "superseded");
@@ -291,7 +291,8 @@ test("a long list is built without holding the event loop", { timeout: 60_000 },
   expect(list.entries).toHaveLength(count);
   // Twenty pages: others had their turn between them, whatever the machine's speed.
   expect(turns).toBeGreaterThan(5);
-  // Too long to be kept on SQLite: who begins anew makes another, with a higher number.
+  // Too long to be kept on SQLite: a publisher that starts anew makes another, with a higher
+  // number.
   const anew = await listOf(publisherOn(store, { at: now }));
   expect(anew.number).toBe(list.number + 1);
   await store.close();

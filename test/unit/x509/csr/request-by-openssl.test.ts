@@ -319,7 +319,7 @@ describe("the form of a request", () => {
     const bad = tlv(0x82, Buffer.from("a b"));
     const der = handmade({ attributes: asking(extension("2.5.29.17", sequence(bad))) });
     const at = Number(/at byte (\d+)/.exec(told(der))?.[1]);
-    // The reader stands behind the name when it says that it is none.
+    // The reader stands behind the name when it says that it is not a name.
     expect(Buffer.from(der).indexOf(Buffer.from(bad)) + bad.length).toBe(at);
   });
 
