@@ -50,7 +50,7 @@ function queries(
     "SAN, suffix of all": () => ({ san: ".example.test" }),
     "serial, prefix": (random) => ({ serial: some(random).serial.slice(0, 8) }),
     "public key": (random) => ({ spki: some(random).spkiSha256 ?? "" }),
-    "by whose leave": (random) => ({ requestedBy: some(random).requestedBy }),
+    "who asked for it": (random) => ({ requestedBy: some(random).requestedBy }),
     "subject of a few": (random) => ({ subject: some(random).commonName ?? "" }),
     "subject of all": () => ({ subject: "karnataka" }),
     "issued on a day": (random) => {

@@ -93,6 +93,6 @@ export function termsOf(caller: Caller, wanted: string | undefined): Outcome<Gra
       );
     case "internal":
     case "anonymous":
-      return refused("forbidden", "This caller is entitled to no certificate.");
+      return refused("forbidden", "This caller is not entitled to a certificate.");
   }
 }

@@ -98,7 +98,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   if (!existsSync(source)) throw new Error(`${source} does not exist.`);
   await verifySnapshot(source);
   const snapshot = await readSnapshot(source);
-  if (snapshot === undefined) throw new Error(`${source} is no backup of Countersign.`);
+  if (snapshot === undefined) throw new Error(`${source} is not a backup of Countersign.`);
   if (snapshot.about.get("version") !== VERSION) {
     throw new Error(`${source} was made by a newer version: upgrade the program.`);
   }

@@ -48,7 +48,7 @@ function singleRoot(pem: string, sha256: string | undefined): string {
     if (wanted !== undefined && found !== wanted) {
       throw new ClientError(
         "untrusted",
-        `The root has SHA-256 ${found}; wanted is ${wanted}. Nothing was sent to this server.`,
+        `The root has SHA-256 ${found}, but ${wanted} was expected. Nothing was sent to this server.`,
       );
     }
     const parsed = parseCertificate(der);

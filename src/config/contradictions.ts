@@ -98,7 +98,7 @@ function checkTokens({ name, tokens, profiles }: Config, say: Say): void {
       say(
         [...path, "profile"],
         profile,
-        "a profile without a role: a foreign token is no operator",
+        "a profile without a role: a foreign token is not an operator",
       );
     }
     for (const [place, template] of claims.subjectAltName.entries()) {
@@ -144,7 +144,7 @@ function checkAltNames(names: AltNames, path: KeyPath, say: Say): void {
   };
   each("dns", (one) => dnsPattern.test(one), "a name, .suffix or *");
   each("ip", isAddressOrRange, "an address or a range such as 10.0.0.0/8");
-  each("uri", (one) => uriPattern.test(one), "the beginning of a URI, scheme included");
+  each("uri", (one) => uriPattern.test(one), "the first characters of a URI, with its scheme");
   each("email", (one) => emailPattern.test(one), "user@host, @host or .host");
 }
 

@@ -39,8 +39,8 @@ export function renderDefaultConfig(options: DefaultFile): string {
   return `# yaml-language-server: $schema=${options.schema ?? "../countersign.schema.json"}
 #
 # Configuration of this authority. Every key: docs/reference/configuration.md.
-# Paths are relative to the folder of this file. Each key can also be set by environment
-# (listen.httpPort is COUNTERSIGN_LISTEN_HTTP_PORT) or with --set listen.httpPort=8081.
+# Paths are relative to the folder of this file. The environment sets keys too:
+# listen.httpPort is COUNTERSIGN_LISTEN_HTTP_PORT. So does --set listen.httpPort=8081.
 # Try a change with \`countersign config check\`; SIGHUP reloads policy and profiles.
 
 name: ${JSON.stringify(options.name)}

@@ -106,7 +106,7 @@ export function readCaSettings(
   const [days, hours] = [count("default_crl_days"), count("default_crl_hours")];
   const copy = get("copy_extensions");
   if (copy !== undefined && !/^(none|copy|copyall)$/.test(copy.value)) {
-    say(copy, copy.value, "copy_extensions is none, copy or copyall");
+    say(copy, copy.value, "copy_extensions takes none, copy or copyall");
   }
   const settings: Omit<CaSettings, "unread"> = {
     section,

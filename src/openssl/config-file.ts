@@ -195,7 +195,7 @@ class ConfigReader {
       throw new ConfigFault(
         at,
         raw.slice(start, start + 40),
-        `a variable that begins with $${open} ends with ${close}`,
+        `a variable that starts with $${open} ends with ${close}`,
       );
     }
     const from = other ?? section;

@@ -27,8 +27,8 @@ export function renderOpensslConfig({ policy, profiles, crlHours, crlUrl }: Rend
   );
   return `# Written by countersign export openssl. Run openssl ca in this folder.
 ${commands.join("\n")}
-# Alternative names of a request are not copied: give them with -extfile, or set copy_extensions
-# = copy when everything else in each request has been looked at.
+# Alternative names of a request are not copied: give them with -extfile. Or set copy_extensions
+# = copy, once everything else in each request has been looked at.
 
 [ ca ]
 default_ca = CA_default

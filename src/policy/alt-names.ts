@@ -78,7 +78,7 @@ export function noticesOfNames(
     notices.push({
       field: "subjectAltName",
       rule: "subjectAltName.twice",
-      message: "A name that stood twice in the request stands once in the certificate.",
+      message: "A name that appeared twice in the request appears once in the certificate.",
     });
   }
   return notices;

@@ -46,7 +46,7 @@ function judgeHost(commonName: string, grant: Grant, profile: Profile): Violatio
   if (host === undefined) {
     if (!isAlmostHost(commonName)) return [];
     const [rule, want] = ["commonName.host", "a DNS name, an address, or no likeness of one"];
-    const message = `The common name ${commonName} reads as a host but is no valid one: some clients would take it as a pattern.`;
+    const message = `The common name ${commonName} reads as a host but is not a valid one: some clients would take it as a pattern.`;
     return [{ field, rule, got: commonName, want, message }];
   }
   const ceiling = ceilingWith(host, oids.commonName, commonName, grant);

@@ -136,7 +136,7 @@ export class Profile {
         "usage",
         name,
         want,
-        `${name} is no extended key usage that is known here.`,
+        `${name} is not an extended key usage that is known here.`,
       );
       return [];
     });
@@ -235,7 +235,7 @@ function compileSubject(options: SubjectOptions, say: Say): SubjectPolicy {
         "subject.twice",
         name,
         "each attribute once",
-        `${name} stands twice in the policy.`,
+        `${name} appears twice in the policy.`,
       );
     seen.add(oid);
   }

@@ -91,8 +91,8 @@ export function decideValidity(input: ValidityInput): ValidityVerdict {
       "notAfter",
       "validity.order",
       `${shown(notBefore)} to ${shown(notAfter)}`,
-      "an end in the future and after the begin",
-      "The certificate would end before it begins, or has ended already.",
+      "an end in the future and after the start",
+      "The certificate would end before it starts, or has ended already.",
     );
   }
   const lifetime = notAfter.getTime() - notBefore.getTime();
@@ -120,7 +120,7 @@ function shorten(wished: Date, { issuer, grant }: ValidityInput, notices: Notice
   return first.at;
 }
 
-/** What is left after shortening; false also when one of the ends is no date. */
+/** What is left after shortening; false also when one of the ends is not a date. */
 function isWithinCaps(notAfter: Date, { issuer, grant }: ValidityInput): boolean {
   return notAfter <= issuer.notAfter && notAfter <= (grant.notAfterCap ?? issuer.notAfter);
 }

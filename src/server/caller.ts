@@ -291,6 +291,6 @@ function wanted(rule: CallerRule): string {
 
 function forbids(rule: CallerRule): string {
   return rule === "token"
-    ? "A certificate entitles to its own renewal (POST /v1/certificates/renew). This route needs an enrolment token, or an operator's certificate."
+    ? "A certificate entitles its holder to renew it (POST /v1/certificates/renew). This route needs an enrolment token, or an operator's certificate."
     : "This route is for operators: the certificate's profile does not have the role.";
 }

@@ -54,5 +54,5 @@ function isPostgres(url: string): boolean {
 /** Throws StoreUnavailable when the URL is neither of the two engines'. */
 function sqliteFile(url: string): string {
   if (url.startsWith("sqlite:")) return url.slice("sqlite:".length);
-  throw new StoreUnavailable(`${url.split(":")[0]}: is no database that this program knows.`);
+  throw new StoreUnavailable(`${url.split(":")[0]}: is not a database that this program knows.`);
 }

@@ -181,7 +181,7 @@ describe("countersign serve", () => {
       () => openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"),
       "does not belong",
     ],
-    ["a key that is none", "issuing.key", () => "nonsense", "no readable private key"],
+    ["a key that is not a key", "issuing.key", () => "nonsense", "no readable private key"],
     ["no root", "root.crt", () => "", "holds no PEM block CERTIFICATE"],
   ])("says in one sentence that it has %s", async (_name, file, content, words) => {
     const data = `broken-${file}-${words.length}`;

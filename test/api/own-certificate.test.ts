@@ -89,7 +89,7 @@ describe("the service's own certificate", () => {
 });
 
 describe("listen.requireClientCertificate", () => {
-  test("refuses at the handshake whoever holds none; a holder gets in", async () => {
+  test("refuses at the handshake a client without a certificate; a holder gets in", async () => {
     const strict = await startAuthority({
       config: (yaml) => {
         yaml["listen"].requireClientCertificate = true;

@@ -227,7 +227,7 @@ describe("an enrolment token", () => {
   });
 });
 
-describe("tokens that are none (S-10)", () => {
+describe("texts that are not tokens (S-10)", () => {
   const b64 = (value: string | object) =>
     Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 

@@ -109,7 +109,7 @@ describe("a one-time token", () => {
   });
 });
 
-describe("a date that is no date is 401", () => {
+describe("a date that is not a date is 401", () => {
   const now = Math.floor(Date.now() / 1000);
   test.each([
     ["exp", "1e300"],

@@ -158,7 +158,7 @@ describe("restored into an empty folder", () => {
       /damaged/,
     ],
     ["cut off", (file) => writeFileSync(file, readFileSync(file).subarray(0, 40_000)), /damaged/],
-    ["that is none", (file) => writeFileSync(file, "hello"), /damaged|no backup/],
+    ["that is not a backup", (file) => writeFileSync(file, "hello"), /damaged|not a backup/],
     [
       "with a certificate that was changed",
       (file) => {

@@ -160,7 +160,7 @@ describe("a folder that cannot be served is told in one sentence at the start", 
   const database = "countersign.db";
 
   test.each<[string, (file: string) => void]>([
-    ["is no database", (file) => writeFileSync(file, randomBytes(20_000))],
+    ["is not a database", (file) => writeFileSync(file, randomBytes(20_000))],
     [
       "is cut off in its middle",
       (file) => writeFileSync(file, readFileSync(file).subarray(0, 50_000)),

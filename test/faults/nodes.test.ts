@@ -183,7 +183,7 @@ async function beginForever(node: Node): Promise<{ gone: Promise<void> }> {
 }
 
 describe("SIGTERM under load", () => {
-  test("every answer that was begun is whole, what was handed out is on record, and it ends with 0", async () => {
+  test("every answer that was started is whole, what was handed out is on record, and it ends with 0", async () => {
     const node = await nodes.start();
     const received: string[] = [];
     let torn = 0;

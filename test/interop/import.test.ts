@@ -240,7 +240,7 @@ describe("an import", () => {
       /no default_ca in a section \[ca\]; name the section with --ca-section/,
     ],
     [
-      "a rule that is none",
+      "a rule that is not a rule",
       "openssl.cnf",
       (text: string) => text.replace("commonName             = supplied", "commonName = wanted"),
       /openssl\.cnf, line 30: commonName is match, supplied or optional, not "wanted"/,
@@ -265,7 +265,7 @@ describe("an import", () => {
       /index\.txt, line 2: six fields separated by tabs wanted, got "rubbish"/,
     ],
     [
-      "a serial that stands twice",
+      "a serial that appears twice",
       "index.txt",
       (text: string) => text + line,
       /index\.txt, line 2: each serial once \(this one stands in line 1 too\)/,
@@ -277,13 +277,13 @@ describe("an import", () => {
       /1000\.pem: this is certificate [0-9a-f]+, not 1000 of the index/,
     ],
     [
-      "a certificate that is none",
+      "a certificate that is not a certificate",
       "newcerts/1000.pem",
       () => "nothing",
       /1000\.pem holds no PEM block CERTIFICATE/,
     ],
     [
-      "a CRL number that is none",
+      "a CRL number that is not a number",
       "crlnumber",
       () => "many\n",
       /crlnumber, line 1: a number in hex is wanted, not "many"/,
@@ -295,7 +295,7 @@ describe("an import", () => {
       /cakey\.pem does not belong to the CA certificate/,
     ],
     [
-      "a key that is none",
+      "a key that is not a key",
       "private/cakey.pem",
       () => "nothing",
       /cakey\.pem holds no private key that can be read/,

@@ -75,7 +75,7 @@ function findDateFault({ payload }: ParsedJwt): string | undefined {
   const wrong = ["exp", "iat", "nbf"].find(
     (claim) => Object.hasOwn(payload, claim) && !isNumericDate(payload[claim]),
   );
-  return wrong === undefined ? undefined : `its claim \`${wrong}\` is no date`;
+  return wrong === undefined ? undefined : `its claim \`${wrong}\` is not a date`;
 }
 
 /** Cached, and fetched again (at most every 30 s) when a token names a key that is not among them. */
@@ -143,7 +143,7 @@ function identityOf(
   }
   return isTokenId(jti)
     ? accepted(`${prefix}#${jti}`)
-    : foreignFault("its `jti` is no text of 1 to 200 visible characters");
+    : foreignFault("its `jti` is not a text of 1 to 200 visible characters");
 }
 
 /** The words for what jose found, without any part of the token. */

@@ -175,9 +175,9 @@ function readClaims(payload: Readonly<Record<string, unknown>>): Outcome<Enrolme
   if (!isTokenId(jti)) return invalid("its `jti` is unusable");
   if (typeof profile !== "string") return invalid("its `profile` is no text");
   if (sub !== undefined && typeof sub !== "string") return invalid("its `sub` is no text");
-  if (!isNumericDate(exp)) return invalid("its `exp` is no date");
+  if (!isNumericDate(exp)) return invalid("its `exp` is not a date");
   if (typeof uses !== "number" || !Number.isInteger(uses) || uses < 1 || uses > HIGHEST_USES) {
-    return invalid(`its \`uses\` is no number from 1 to ${HIGHEST_USES}`);
+    return invalid(`its \`uses\` is not a number from 1 to ${HIGHEST_USES}`);
   }
   const names = readNames(sans);
   if (!names.ok) return names;
@@ -203,7 +203,7 @@ function readNames(sans: unknown): Outcome<readonly GeneralName[]> {
   const names: GeneralName[] = [];
   for (const text of sans) {
     const name = typeof text === "string" ? parseGeneralNameText(text) : undefined;
-    if (name?.ok !== true) return invalid("its `sans` holds something that is no name");
+    if (name?.ok !== true) return invalid("its `sans` holds something that is not a name");
     names.push(name.value);
   }
   return accepted(names);
@@ -214,7 +214,8 @@ function readBinding(cnf: unknown): Outcome<string | undefined> {
   const hash = (cnf as Record<string, unknown> | null)?.["x5rt#S256"];
   const bytes = typeof hash === "string" ? decodeBase64Url(hash) : undefined;
   // An unknown kind of confirmation must not count as none (fail closed).
-  if (bytes?.length !== 32) return invalid("its `cnf` is none that this authority knows");
+  if (bytes?.length !== 32)
+    return invalid("its `cnf` is of a kind that this authority does not know");
   return accepted(bytes.toString("hex"));
 }
 

@@ -69,7 +69,7 @@ async function runRestore(file: string, flags: BackupFlags): Promise<void> {
   }
   const key = join(flags.data, authorityFiles.issuingKey);
   console.log(
-    `Certificates issued after the backup are not in this index: OCSP says "unknown" of them and renewal refuses them. Revoked after it: revoke again. Start with \`countersign serve\` when ${key} is in place.`,
+    `Certificates issued after the backup are not in this index: OCSP says "unknown" of them and renewal refuses them. Revoke again what was revoked after it. Start with \`countersign serve\` when ${key} is in place.`,
   );
 }
 

@@ -118,6 +118,6 @@ async function printRequest(data: string): Promise<void> {
   const { requestFile } = await import("../../ceremony/create-under.ts");
   const { authorityFiles } = await import("../../ceremony/folder.ts");
   console.log(
-    `${join(data, requestFile)} waits for the CA above: sign it as a CA certificate (CA:TRUE, pathlen:0) to ${join(data, authorityFiles.issuing)}, for example with openssl ca -extensions v3_ca, then run this command again.`,
+    `${join(data, requestFile)} waits for the CA above. Sign it as a CA certificate (CA:TRUE, pathlen:0), for example with openssl ca -extensions v3_ca. Write the certificate to ${join(data, authorityFiles.issuing)}, then run this command again.`,
   );
 }

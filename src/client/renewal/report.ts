@@ -53,7 +53,7 @@ export function metricsText(facts: DaemonFacts): string {
     [
       "not_before_seconds",
       "gauge",
-      "Begin of the certificate in use.",
+      "When the certificate in use starts to be valid.",
       identity?.certificate.notBefore,
     ],
     ["renewal_due_seconds", "gauge", "When it will be renewed.", facts.due],

@@ -114,7 +114,7 @@ export const policySchema = Type.Object(
     }),
     stringTypes: word(["same", "any"], {
       description:
-        "For `match`: whether the string type (UTF8String, PrintableString) must be the same as in the authority's certificate, as `openssl ca` wants it, or only the text (RFC 5280 7.1).",
+        "What `match` compares with the authority's certificate. `any` compares the text only (RFC 5280 7.1); `same` also the string type (UTF8String, PrintableString), as `openssl ca` does.",
       default: "any",
       examples: ["same"],
     }),
@@ -149,7 +149,7 @@ export const policySchema = Type.Object(
     ),
     keyReuse: word(["report", "refuse"], {
       description:
-        "What happens when a public key is already certified for another identity: said in the answer, or refused.",
+        "What happens when a public key is already certified for another identity: the answer says so, or the request is refused.",
       default: "report",
       examples: ["refuse"],
     }),
@@ -183,7 +183,7 @@ const renewSchema = Type.Object(
     }),
     graceAfterExpiry: duration({
       description:
-        "How long after its end a certificate may still be renewed by who holds its key. Longer means that a stolen old key stays useful for longer.",
+        "How long after its end a certificate may still be renewed by the holder of its key. Longer means that a stolen old key stays useful for longer.",
       default: 0,
       examples: ["1d"],
     }),

@@ -118,7 +118,7 @@ const listenSchema = Type.Object(
     }),
     requireClientCertificate: yesNo({
       description:
-        "Refuse at the TLS handshake whoever holds no certificate of this authority. First enrolments and browsers without one then cannot connect.",
+        "Whether the TLS handshake refuses clients without a certificate of this authority. First enrolments and browsers without one then cannot connect.",
       default: false,
       examples: [true],
     }),
@@ -132,7 +132,7 @@ const listenSchema = Type.Object(
     }),
     metricsPort: portOrOff({
       description:
-        "Port of a plain HTTP listener for GET /metrics; false for none (operators still read it over TLS).",
+        "Port of a plain HTTP listener for metrics only; false for none. Operators still read them over TLS.",
       default: false,
       examples: [9090, false],
     }),
@@ -193,14 +193,14 @@ const crlSchema = Type.Object(
     deltaValidity: Type.Optional(
       duration({
         description:
-          "Publish delta CRLs, with this time from thisUpdate to nextUpdate; without it there are none.",
+          "Time from thisUpdate to nextUpdate of delta CRLs. Without it none are published.",
         least: 60,
         examples: ["1h"],
       }),
     ),
     partitions: count(1, 1024, {
       description:
-        "How many lists the certificates are spread over; each names its own. 1 is one list for all. May be changed at any time: issued certificates keep the list that they name.",
+        "How many lists the certificates are spread over; each names its own. 1 is one list for all. The number may be changed at any time: issued certificates keep the list that they name.",
       default: 1,
       examples: [16],
     }),

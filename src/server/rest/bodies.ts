@@ -36,7 +36,7 @@ export function readCsrBodies(app: FastifyInstance): void {
     if (body.length === 0 || body.subarray(0, 10).toString("latin1") === "-----BEGIN") return body;
     throw new Problem({
       code: "unsupported-media-type",
-      detail: `A body of type ${formType} is read only when it begins with -----BEGIN. Send DER as application/pkcs10.`,
+      detail: `A body of type ${formType} is read only when it starts with -----BEGIN. Send DER as application/pkcs10.`,
     });
   });
 }

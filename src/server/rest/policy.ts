@@ -38,7 +38,7 @@ const profileDescription = Type.Object({
     ed448: Type.Boolean(),
   }),
   renew: Type.Object({
-    before: Type.Number({ description: "Part of the lifetime that is left when renewal begins." }),
+    before: Type.Number({ description: "Part of the lifetime that is left when renewal starts." }),
     maxLineageAgeSeconds: Type.Optional(Type.Integer()),
     allowNewKey: Type.Boolean(),
     revokeOld: Type.Boolean(),

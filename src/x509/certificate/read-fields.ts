@@ -113,7 +113,7 @@ export function readSerialOctets(fields: DerReader, field: string): Uint8Array {
   return content;
 }
 
-/** Reads an Extensions SEQUENCE into a map; what stands twice goes into `duplicates`. */
+/** Reads an Extensions SEQUENCE into a map; what appears twice goes into `duplicates`. */
 export function readExtensions(
   wrapper: DerReader,
   extensions: Map<string, CertificateExtension>,

@@ -173,7 +173,7 @@ export function parseCertificate(
 
 function findFault(fields: CertificateFields): string | undefined {
   const [twice] = fields.duplicateExtensions;
-  if (twice !== undefined) return `the extension ${extensionName(twice)} stands twice`;
+  if (twice !== undefined) return `the extension ${extensionName(twice)} appears twice`;
   if (fields.version !== 3 && fields.extensions.size > 0) {
     return `extensions belong to version 3, this is version ${fields.version}`;
   }

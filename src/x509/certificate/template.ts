@@ -228,7 +228,7 @@ function refuseContradictions(options: TemplateOptions): void {
 function refuseContent(content: CertificateContent, issuerEnd: Date, ca: boolean): void {
   const { notBefore, notAfter } = content;
   if (!(notBefore.getTime() <= notAfter.getTime())) {
-    throw new RangeError("notBefore is later than notAfter, or one of them is no date");
+    throw new RangeError("notBefore is later than notAfter, or one of them is not a date");
   }
   if (notAfter.getTime() > issuerEnd.getTime()) {
     throw new RangeError("notAfter is later than that of the issuer");

@@ -139,7 +139,7 @@ function readInfo(info: DerReader): RequestContent {
     const type = readOid(attribute, `${INFO}.attributes`);
     const values = attribute.enter(0x31, `${INFO}.attributes`);
     attribute.end();
-    if (seen.has(type)) list.fail(`the attribute ${names.get(type) ?? type} stands twice`);
+    if (seen.has(type)) list.fail(`the attribute ${names.get(type) ?? type} appears twice`);
     seen.add(type);
     if (type === oids.extensionRequest) {
       extensions = readExtensions(values.enter(0x30, `${INFO}.attributes.extensionRequest`));
@@ -172,7 +172,7 @@ function readExtensions(list: DerReader): RequestedExtension[] {
     const value = extension.content(0x04, `${list.field}.extnValue`);
     extension.end();
     const name = names.get(oid) ?? oid;
-    if (seen.has(oid)) list.fail(`the extension ${name} stands twice`);
+    if (seen.has(oid)) list.fail(`the extension ${name} appears twice`);
     seen.add(oid);
     extensions.push({ oid, name, critical, value });
   }

@@ -60,7 +60,7 @@ export function readExtendedKeyUsage(value: Uint8Array): string[] {
   const usages: string[] = [];
   do {
     const usage = decodeOid(fields.content(TAG.oid, "keyPurposeId"));
-    if (usages.includes(usage)) fields.fail(`${usage} stands twice`);
+    if (usages.includes(usage)) fields.fail(`${usage} appears twice`);
     usages.push(usage);
   } while (!fields.done);
   return usages;
@@ -149,7 +149,7 @@ export function readCertificatePolicies(value: Uint8Array): string[] {
     const dotted = decodeOid(policy.content(TAG.oid, "policyIdentifier"));
     if (!policy.done) policy.content(TAG.sequence, "policyQualifiers");
     policy.end();
-    if (found.includes(dotted)) policies.fail(`${dotted} stands twice`);
+    if (found.includes(dotted)) policies.fail(`${dotted} appears twice`);
     found.push(dotted);
   } while (!policies.done);
   return found;

@@ -91,7 +91,7 @@ function readKind(algorithm: DerReader, bits: Uint8Array, field: string): Kind {
     const name = readOid(algorithm, `${field}.curve`);
     const curve = curves[name];
     if (curve === undefined) {
-      algorithm.fail(`the curve ${foreign[name] ?? name} is none of P-256, P-384, P-521`);
+      algorithm.fail(`the curve ${foreign[name] ?? name} is not one of P-256, P-384, P-521`);
     }
     if (bits[0] !== 4 || bits.length !== 1 + 2 * curve.octets) {
       algorithm.fail(`not an uncompressed point of ${curve.keyType}`, `${field}.subjectPublicKey`);

@@ -13,7 +13,7 @@ export const extensionRules: readonly LintRule[] = [
   {
     id: "e_ext_duplicate_extension",
     severity: "error",
-    want: "No extension stands twice",
+    want: "No extension appears twice",
     source: "RFC 5280 4.2",
     isBroken: ({ fields }) => fields.duplicateExtensions.length > 0,
   },

@@ -89,7 +89,7 @@ export const nameRules: readonly LintRule[] = [
   {
     id: "n_san_dns_name_duplicate",
     severity: "notice",
-    want: "No alternative name stands twice",
+    want: "No alternative name appears twice",
     source: "RFC 5280 4.2.1.6",
     isBroken: ({ repeatsAltName }) => repeatsAltName,
   },

@@ -38,7 +38,7 @@ function parseRdn(text: string, slashes: boolean): NameAttribute[] {
     const value = slashes ? unescaped(written) : unescaped4514(trimmed(written));
     const attribute = makeAttribute({ type: pair.slice(0, equals).trim(), value });
     if (rdn.some(({ type }) => type === attribute.type)) {
-      throw new RangeError(`${pair.slice(0, equals).trim()} stands twice in one RDN`);
+      throw new RangeError(`${pair.slice(0, equals).trim()} appears twice in one RDN`);
     }
     rdn.push(attribute);
   }

@@ -193,7 +193,7 @@ function readKnown(
   readExtensions(wrapper, extensions, duplicates);
   wrapper.end();
   const [twice] = duplicates;
-  if (twice !== undefined) wrapper.fail(`the extension ${twice} stands twice`);
+  if (twice !== undefined) wrapper.fail(`the extension ${twice} appears twice`);
   for (const [oid, { critical }] of extensions) {
     if (critical && !known.has(oid)) wrapper.fail(`unknown critical extension ${oid}`);
   }

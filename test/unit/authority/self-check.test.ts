@@ -98,7 +98,7 @@ describe("the self-check before anything leaves (S-12)", () => {
       (content) => ({ ...content, notAfter: new Date(content.notAfter.getTime() + 1000) }),
     ],
     [
-      "an earlier begin",
+      "an earlier start",
       (content) => ({ ...content, notBefore: new Date(content.notBefore.getTime() - 1000) }),
     ],
     [

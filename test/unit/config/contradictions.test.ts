@@ -89,7 +89,7 @@ describe("a trusted issuer", () => {
   });
 
   it("cannot make operators", () => {
-    expect(check(issuer("profile: operator"))[0]).toContain("a foreign token is no operator");
+    expect(check(issuer("profile: operator"))[0]).toContain("a foreign token is not an operator");
   });
 
   it("closes the braces of its templates", () => {

@@ -39,7 +39,7 @@ describe("reader", () => {
     }).toThrow(/deeper than 32/);
   });
 
-  test("values are views of the input, and offsets count from its beginning", () => {
+  test("values are views of the input, and offsets count from its start", () => {
     const der = writer.sequence(writer.octetString(bytes("aabb")), writer.nullValue());
     const inner = new DerReader(der, "outer").enter(0x30, "outer");
     const value = inner.content(0x04, "value");

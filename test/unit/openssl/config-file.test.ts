@@ -74,7 +74,7 @@ const refusedAlike = [
     "the variable a::b has no value",
   ],
   ["a variable that stands below", "asn1 = UTF8:$x\nx = 1", 1, "the variable x has no value"],
-  ["a brace left open", "x=1\nasn1 = UTF8:${x", 2, "a variable that begins with ${ ends with }"],
+  ["a brace left open", "x=1\nasn1 = UTF8:${x", 2, "a variable that starts with ${ ends with }"],
   ["no equals sign", "asn1 = UTF8:x\n\nhello", 3, "name = value is wanted here"],
   ["a section left open", "asn1 = UTF8:x\n[ a", 2, "a section ends with ]"],
   [

@@ -100,7 +100,7 @@ describe("a decision", () => {
     },
   );
 
-  test("certifies a name once that stands twice, and says so", () => {
+  test("certifies a name once that appears twice, and says so", () => {
     const twice = [nameOf("dns:a.example.test"), nameOf("dns:a.example.test")];
     const { publicKey } = requestOf();
     const plan = planOf(decideOn({ request: heldKeyRequest(subjectOf(good), publicKey, twice) }));

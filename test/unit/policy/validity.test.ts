@@ -9,7 +9,7 @@ const issuerUntil = (notAfter: Date, notBefore = new Date("2026-01-01T00:00:00Z"
 });
 
 describe("the validity", () => {
-  test("is the profile's when nothing is asked for, begun a minute ago, due at two thirds", () => {
+  test("is the profile's when nothing is asked for, starts a minute ago, due at two thirds", () => {
     const verdict = decideOn();
     if (!verdict.accepted) throw new Error("refused");
     const { notBefore, notAfter, renewAfter } = verdict.plan;
@@ -22,10 +22,10 @@ describe("the validity", () => {
     ["the maximum", { seconds: 90 * DAY }, []],
     ["an end beyond the maximum", { notAfter: later(90 * DAY + 1) }, ["validity.maximum"]],
     ["an end in the past", { notAfter: later(-1) }, ["validity.order"]],
-    ["an end before the begin", { notBefore: later(60), notAfter: later(30) }, ["validity.order"]],
+    ["an end before the start", { notBefore: later(60), notAfter: later(30) }, ["validity.order"]],
     ["a lifetime and an end", { seconds: 60, notAfter: later(60) }, ["validity.twice"]],
-    ["a begin six minutes ago", { notBefore: later(-360) }, ["validity.backdate"]],
-    ["a begin four minutes ago", { notBefore: later(-240) }, []],
+    ["a start six minutes ago", { notBefore: later(-360) }, ["validity.backdate"]],
+    ["a start four minutes ago", { notBefore: later(-240) }, []],
     ["a lifetime of nothing", { seconds: 0 }, ["validity.order"]],
     ["a lifetime that runs backwards", { seconds: -60 }, ["validity.order"]],
   ])("with %s is refused or not", (_, validity, rules) => {
@@ -35,13 +35,13 @@ describe("the validity", () => {
   test.each([
     ["a lifetime that is no number", { seconds: Number.NaN }],
     ["a lifetime beyond all dates", { seconds: 1e300 }],
-    ["an end that is no date", { notAfter: new Date(Number.NaN) }],
-    ["a begin that is no date", { notBefore: new Date(Number.NaN) }],
+    ["an end that is not a date", { notAfter: new Date(Number.NaN) }],
+    ["a start that is not a date", { notBefore: new Date(Number.NaN) }],
   ])("with %s is refused, not passed on", (_, validity) => {
     expect(rulesOf(decideOn({ validity }))).toContain("validity.order");
   });
 
-  test("under a cap that is no date is refused, as if there were none left", () => {
+  test("under a cap that is not a date is refused, as if there were none left", () => {
     const grant = { ...tokenGrant, notAfterCap: new Date(Number.NaN) };
     expect(rulesOf(decideOn({ grant }))).toContain("validity.order");
   });
@@ -62,7 +62,7 @@ describe("the validity", () => {
     expect(rules).not.toContain("validity.issuer");
   });
 
-  test("does not begin before the issuer's", () => {
+  test("does not start before the issuer's", () => {
     const verdict = decideOn({ issuer: issuerUntil(later(9 * DAY), later(-10)) });
     expect(verdict.accepted && verdict.plan.notBefore).toEqual(later(-10));
   });

@@ -41,7 +41,7 @@ describe("a serial as people and programs write it", () => {
     "0x0x12",
     "１２",
     "1".repeat(41),
-  ])("%j is no serial", (text) => {
+  ])("%j is not a serial", (text) => {
     expect(parseSerial(text)).toBeUndefined();
     expect(parseSerialPrefix(text)).toBeUndefined();
   });

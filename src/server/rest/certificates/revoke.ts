@@ -56,7 +56,7 @@ export function revokeRoute(app: FastifyInstance, authority: Authority): void {
 
 function unknownReason(reason: string | number) {
   const want = reasonNames.join(", ");
-  const message = `${JSON.stringify(reason)} is no revocation reason of RFC 5280; there are: ${want}.`;
+  const message = `${JSON.stringify(reason)} is not a revocation reason of RFC 5280; there are: ${want}.`;
   return {
     code: "malformed-request" as const,
     detail: message,

@@ -85,7 +85,7 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     return { url, store, clock, certificate, revoke, publisher: publisherOn(store, clock) };
   }
 
-  test("a publisher that begins anew shows the same list, and never a lower number", async () => {
+  test("a publisher that starts anew shows the same list, and never a lower number", async () => {
     const { store, clock, certificate, revoke, publisher } = await open();
     await revoke(await certificate(), "keyCompromise");
     const first = await listOf(publisher);

@@ -30,7 +30,7 @@ describe("the name of a list", () => {
     "3of16-",
     "3OF16",
     "3of16\n",
-  ])("%j is none", (text) => {
+  ])("%j is not a scope", (text) => {
     expect(parseCrlName(text)).toBeUndefined();
   });
 });

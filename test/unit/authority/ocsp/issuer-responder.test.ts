@@ -111,7 +111,7 @@ describe("a kept answer", () => {
     }
   });
 
-  test("is none where other processes revoke too: there every request looks", async () => {
+  test("keeps nothing where other processes revoke too: there every request looks", async () => {
     const url = `sqlite:${join(authority.folder, "countersign.db")}`;
     const shared = await openStore(url, { exclusive: false });
     const responder = responderOn(shared);

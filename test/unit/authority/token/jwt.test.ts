@@ -74,7 +74,7 @@ describe("an own JWT", () => {
   test.each<[string, object, object, RegExp]>([
     ["that has ended", { exp: seconds - 30 }, {}, /expired/],
     ["that is too old", { iat: seconds - 86_461 }, {}, /expired/],
-    ["that begins later", { nbf: seconds + 31 }, {}, /`nbf`/],
+    ["that starts later", { nbf: seconds + 31 }, {}, /`nbf`/],
     ["from the future", { iat: seconds + 31 }, {}, /`iat`/],
     ["of another issuer", { iss: "Other CA" }, {}, /`iss`/],
     ["for another audience", { aud: ["x"] }, {}, /`aud`/],

@@ -182,7 +182,7 @@ describe.each(["sqlite", "postgres"] as const)("the index on %s", (engine) => {
     },
   );
 
-  test("refuses the cursor of another query, and one that is none", async () => {
+  test("refuses the cursor of another query, and text that is not a cursor", async () => {
     const { next } = await store.searchCertificates({ limit: 1, now });
     for (const query of [
       { cursor: next ?? "", profile: "peer" },
@@ -263,7 +263,7 @@ const rare = new Set([
   "a name",
   "a name with its kind in capitals",
   "a public key",
-  "by whose leave",
+  "who asked for it",
   "subject in any case",
 ]);
 

@@ -88,9 +88,9 @@ describe("what parseCertificate refuses", () => {
     ["a NULL with content", extension("noRevAvail", "050100"), "noRevAvail"],
   ])("%s", (_, wrong, fault) => check({ extensions: [wrong] }, fault));
 
-  test("an extension that stands twice", () => {
+  test("an extension that appears twice", () => {
     const once = extension("basicConstraints", "3000", true);
-    check({ extensions: [once, once] }, "basicConstraints stands twice");
+    check({ extensions: [once, once] }, "basicConstraints appears twice");
   });
 
   test("an encoded critical FALSE", () => {

@@ -23,7 +23,7 @@ describe("one request", () => {
     ["the older label", pem.replaceAll("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")],
     ["CR LF", pem.replaceAll("\n", "\r\n")],
     ["a byte order mark", `\ufeff${pem}`],
-    ["text that begins with the octet of a SEQUENCE", `0 is a digit\n${pem}`],
+    ["text that starts with the octet of a SEQUENCE", `0 is a digit\n${pem}`],
     ["a certificate beside it", encodePem("CERTIFICATE", Buffer.of(0x30, 0)) + pem],
     ["bare base64", base64],
     ["base64 in lines", base64.replace(/.{64}/g, "$&\r\n")],

@@ -104,9 +104,9 @@ function requestedFor(...genpkey: string[]): Uint8Array {
 describe("keys that are not certified", () => {
   const ec = (curve: string) => ["-algorithm", "EC", "-pkeyopt", `ec_paramgen_curve:${curve}`];
   test.each<[string, string[], RegExp]>([
-    ["of secp256k1", ec("secp256k1"), /the curve secp256k1 is none of P-256, P-384, P-521/],
-    ["of brainpoolP256r1", ec("brainpoolP256r1"), /the curve brainpoolP256r1 is none of/],
-    ["of a curve without a name here", ec("secp224r1"), /the curve 1\.3\.132\.0\.33 is none of/],
+    ["of secp256k1", ec("secp256k1"), /the curve secp256k1 is not one of P-256, P-384, P-521/],
+    ["of brainpoolP256r1", ec("brainpoolP256r1"), /the curve brainpoolP256r1 is not one of/],
+    ["of a curve without a name here", ec("secp224r1"), /the curve 1\.3\.132\.0\.33 is not one of/],
     [
       "of a curve written out",
       [...ec("P-256"), "-pkeyopt", "ec_param_enc:explicit"],
@@ -209,7 +209,7 @@ describe("the form of a request", () => {
     [
       "two lists of extensions",
       { attributes: implicit(0, concat([wanted, wanted]), true) },
-      /the attribute extensionRequest stands twice/,
+      /the attribute extensionRequest appears twice/,
     ],
     [
       "two lists of extensions in one attribute",
@@ -219,7 +219,7 @@ describe("the form of a request", () => {
     [
       "an unknown extension twice",
       { attributes: asking(extension("1.2.3", spki), extension("1.2.3", spki)) },
-      /the extension 1\.2\.3 stands twice/,
+      /the extension 1\.2\.3 appears twice/,
     ],
     ["a version of two octets", { version: tlv(2, Uint8Array.of(0, 0)) }, /version: not 0/],
     ["a subject of another tag", { subject: set() }, /subject.*expected tag 0x30, found 0x31/],
@@ -233,11 +233,15 @@ describe("the form of a request", () => {
       /modulus: zero, or not in its shortest form/,
     ],
     ["an RSA key without NULL", { spki: rsaKey(integer(3), new Uint8Array()) }, /missing/],
-    ["an extension twice", { attributes: asking(altName, altName) }, /subjectAltName stands twice/],
+    [
+      "an extension twice",
+      { attributes: asking(altName, altName) },
+      /subjectAltName appears twice/,
+    ],
     [
       "an attribute twice",
       { attributes: implicit(0, concat([password, password]), true) },
-      /challengePassword stands twice/,
+      /challengePassword appears twice/,
     ],
     [
       "an explicit FALSE",
@@ -315,7 +319,7 @@ describe("the form of a request", () => {
     expect(told(renamed)).toMatch(/^bad-proof-of-possession: .*ecdsa-with-SHA384/);
   });
 
-  test("the offset of a bad name counts from the beginning of the request", () => {
+  test("the offset of a bad name counts from the start of the request", () => {
     const bad = tlv(0x82, Buffer.from("a b"));
     const der = handmade({ attributes: asking(extension("2.5.29.17", sequence(bad))) });
     const at = Number(/at byte (\d+)/.exec(told(der))?.[1]);

@@ -125,7 +125,7 @@ describe("GeneralNames", () => {
     expect(readGeneralNames(encodeGeneralNames(names))).toEqual({ names, unsupported: [] });
   });
 
-  test("a name that stands twice, in two spellings, is one", () => {
+  test("a name that appears twice, in two spellings, is one", () => {
     const { names } = readGeneralNames(sequence(bytes(2, "A.test"), bytes(2, "a.test")));
     expect(names).toEqual([{ kind: "dns", value: "a.test" }]);
   });

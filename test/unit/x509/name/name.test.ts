@@ -404,7 +404,7 @@ describe("subjects as people type them", () => {
     ["CN=a,,O=b", /is not type=value/],
     ["/C=IND", /longer than 2/],
     ["/nosuch=a", /unknown attribute type/],
-    ["/CN=a+CN=b", /stands twice/],
+    ["/CN=a+CN=b", /appears twice/],
     ["/CN=a\\", /nothing to escape/],
     ["CN=a\\", /nothing to escape/],
     ['CN="a,b"', /quotes have no meaning/],
