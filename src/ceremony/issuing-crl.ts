@@ -18,7 +18,7 @@ export async function publishIssuingCrl(
   clock: () => Date,
 ): Promise<PublishedCrl> {
   const name = list === undefined ? completeCrl : parseCrlName(list);
-  if (name === undefined) throw new CeremonyRefused(`${list} is no name of a list.`);
+  if (name === undefined) throw new CeremonyRefused(`${list} is not the name of a list.`);
   const keys = openIssuingKeys(config, clock());
   const store = await openStore(config.database.reveal(), { exclusive: false });
   try {

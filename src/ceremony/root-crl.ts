@@ -124,7 +124,9 @@ function newEntries(serials: readonly string[], at: Date): RevokedEntry[] {
   if (wrong.length > 0) {
     throw new CeremonyRefused(
       wrong
-        .map(({ text }) => `${JSON.stringify(text)} is not a serial: at most 40 hex digits, not zero.`)
+        .map(
+          ({ text }) => `${JSON.stringify(text)} is not a serial: at most 40 hex digits, not zero.`,
+        )
         .join("\n"),
     );
   }

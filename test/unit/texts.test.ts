@@ -61,7 +61,7 @@ describe("public texts are plain English", () => {
     expect(texts.flatMap(unplainOf)).toEqual([]);
   });
 
-  test("the help of each command", () => {
+  test("the help of each command", async () => {
     const texts: string[] = [];
     const walk = (command: Command): void => {
       texts.push(command.description());
@@ -70,7 +70,7 @@ describe("public texts are plain English", () => {
       }
       command.commands.forEach(walk);
     };
-    walk(buildProgram());
+    walk(await buildProgram());
     expect(texts.length).toBeGreaterThan(100);
     expect(texts.flatMap(unplainOf)).toEqual([]);
   });

@@ -135,7 +135,9 @@ function toProfile(
     );
   }
   for (const { name, file, line } of read.unknown) {
-    telling.notTaken.push(`${file}, line ${line}: ${name} is no extension that a profile can say.`);
+    telling.notTaken.push(
+      `${file}, line ${line}: ${name} is not an extension that a profile can say.`,
+    );
   }
   if (read.subjectAltNames.length > 0) {
     telling.changed.push(

@@ -79,7 +79,7 @@ export async function planTakeOver(options: TakeOverOptions): Promise<TakeOverPl
   tellSettings(folder, telling);
   const names = planNames(folder, adoption, now, ownHosts(options.hosts));
   telling.changed.push(
-    `openssl ca has no rule for alternative names, this service allows none without one: allowed are those of living certificates and of this machine (${names.dns.length} DNS, ${names.ip.length} IP, ${names.uri.length} URI, ${names.email.length} mail). Widen policy.subjectAltName for more.`,
+    `openssl ca has no rule for alternative names, but this service allows none without a rule. Those of living certificates and of this machine are allowed (${names.dns.length} DNS, ${names.ip.length} IP, ${names.uri.length} URI, ${names.email.length} mail). Widen policy.subjectAltName for more.`,
   );
   const { passphraseFile: file } = options;
   const secret = file === undefined ? { env: PASSPHRASE_VARIABLE } : { file: resolve(file) };

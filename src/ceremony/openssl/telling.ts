@@ -28,7 +28,7 @@ export function tellCertificate(
     );
   if (certificate.basicConstraints?.ca !== true)
     faults.say(
-      "The CA certificate is none of a CA: it lacks basicConstraints CA:TRUE (RFC 5280 4.2.1.9).",
+      "The CA certificate is not that of a CA: it lacks basicConstraints CA:TRUE (RFC 5280 4.2.1.9).",
     );
   if (chain.length === 0) {
     telling.changed.push(
@@ -59,7 +59,7 @@ export function tellRows(
   const bare = count((row) => row.parsed === undefined);
   if (bare > 0) {
     telling.notTaken.push(
-      `${bare} of ${rows.length} certificates are not in ${newCertificates}: their rows are kept, and revocation works; without its bytes such a certificate can neither authenticate nor renew.`,
+      `${bare} of ${rows.length} certificates are not in ${newCertificates}. Their rows are kept, and they can be revoked. Without its bytes such a certificate can neither authenticate nor renew.`,
     );
   }
   const open = count(

@@ -11,7 +11,10 @@ export const defaultKeyType: KeyType = "P-256";
 export function readKeyType(text: string): KeyType {
   const found = keyTypes.find((one) => one.toLowerCase() === text.toLowerCase());
   if (found !== undefined) return found;
-  throw new ClientError("bad-input", `${text} is not a key type; there are: ${keyTypes.join(", ")}.`);
+  throw new ClientError(
+    "bad-input",
+    `${text} is not a key type; there are: ${keyTypes.join(", ")}.`,
+  );
 }
 
 /** The key of a PEM text when it is one of this type. */

@@ -59,7 +59,7 @@ export interface RevocationList {
 
 /**
  * Reads one DER list, version 1 or 2. Refused (`malformed-request`, with field and offset) are:
- * anything that is not DER, extensions that stand twice, unknown critical ones, extensions in
+ * anything that is not DER, extensions that appear twice, unknown critical ones, extensions in
  * version 1. An empty `revokedCertificates` is read as one that is absent.
  */
 export function parseCrl(der: Uint8Array): Outcome<RevocationList> {
@@ -187,7 +187,7 @@ function readKnownExtensions(
   const duplicates: string[] = [];
   readExtensions(wrapper, extensions, duplicates);
   const [twice] = duplicates;
-  if (twice !== undefined) wrapper.fail(`the extension ${extensionName(twice)} stands twice`);
+  if (twice !== undefined) wrapper.fail(`the extension ${extensionName(twice)} appears twice`);
   for (const [oid, { critical }] of extensions) {
     if (critical && !known.has(oid)) wrapper.fail(`unknown critical extension ${oid}`);
   }

@@ -100,7 +100,9 @@ export async function showCertificate(serial: string, flags: ShowFlags): Promise
 
 export async function revokeCertificate(serial: string, flags: RevokeFlags): Promise<void> {
   if (parseReason(flags.reason) === undefined) {
-    throw new CommandFailure(`${flags.reason} is no reason; there are: ${reasonNames.join(", ")}.`);
+    throw new CommandFailure(
+      `${flags.reason} is not a reason; there are: ${reasonNames.join(", ")}.`,
+    );
   }
   const path = `/v1/certificates/${encodeURIComponent(serial)}/revoke`;
   const entry = await callJson<Entry>(flags, "POST", path, {

@@ -211,7 +211,7 @@ describe("times", () => {
     const late = new Date(issuing.certificate.notAfter.getTime() + 1000);
     expect(() => encode({ notAfter: late })).toThrow("later than that of the issuer");
     expect(() => encode({ notBefore: late })).toThrow("notBefore is later");
-    expect(() => encode({ notAfter: new Date(Number.NaN) })).toThrow("no date");
+    expect(() => encode({ notAfter: new Date(Number.NaN) })).toThrow("not a date");
   });
 });
 
