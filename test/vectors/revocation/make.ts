@@ -66,6 +66,11 @@ export class Maker {
     return made.map(({ name }) => readFileSync(this.path(`${name}.pem`), "utf8")).join("");
   }
 
+  /** What a TLS socket is given to present a certificate. */
+  holder(made: Made): { readonly cert: string; readonly key: string } {
+    return { cert: this.pem(made), key: readFileSync(this.path(`${made.key}.key`), "utf8") };
+  }
+
   newKey(kind: "ec" | "rsa" = "ec"): string {
     const name = `key${++this.#count}`;
     const { privateKey } =

@@ -5,17 +5,17 @@
 
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { revocationGuard, type Verdict } from "../../../../src/client/revocation/guard.ts";
 import type { Purpose } from "../../../../src/client/revocation/path-rules.ts";
 import { encodePem } from "../../../../src/der/pem.ts";
+import { judgePeer } from "../../../helpers/tls-peer.ts";
 import { type Base, type Case, type Given, makeBase } from "../../../vectors/revocation/case.ts";
 import { crlCases } from "../../../vectors/revocation/crl-cases.ts";
-import { type Made, Maker } from "../../../vectors/revocation/make.ts";
+import { Maker } from "../../../vectors/revocation/make.ts";
 import { pathCases } from "../../../vectors/revocation/path-cases.ts";
 import { pointCases } from "../../../vectors/revocation/point-cases.ts";
 
@@ -105,29 +105,5 @@ async function guardVerdict(
     ocsp: false,
     crl: given.map((_, index) => `${origin}/${index}`),
   });
-  const peer = holder(leaf);
-  const server = createServer({
-    ...(purpose === "sslserver" ? peer : holder(base.issuing)),
-    requestCert: true,
-    rejectUnauthorized: false,
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const accepted = once(server, "secureConnection") as Promise<[TLSSocket]>;
-  const client = connect({
-    port: (server.address() as AddressInfo).port,
-    ...(purpose === "sslclient" && peer),
-    rejectUnauthorized: false,
-  });
-  try {
-    const [[socket]] = await Promise.all([accepted, once(client, "secureConnect")]);
-    return await guard.judge(purpose === "sslserver" ? client : socket);
-  } finally {
-    client.destroy();
-    server.close();
-  }
-}
-
-function holder(made: Made): { readonly cert: string; readonly key: string } {
-  return { cert: maker.pem(made), key: readFileSync(maker.path(`${made.key}.key`), "utf8") };
+  return judgePeer(guard, maker.holder(leaf), maker.holder(base.issuing), purpose);
 }
