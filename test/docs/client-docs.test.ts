@@ -67,6 +67,7 @@ const pages = [
   "mtls-in-five-minutes.md",
   "enrol-a-service.md",
   "renew-for-ever.md",
+  "judge-peers.md",
   "kubernetes.md",
   "back-up.md",
 ];
