@@ -4,6 +4,7 @@
  */
 
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
+import { parseSerial } from "../x509/serial.ts";
 
 export interface IndexEntry {
   /** Valid, Revoked (a hold is a revocation with its own reason), Expired. */
@@ -74,12 +75,13 @@ export function parseIndex(text: string): Outcome<readonly IndexEntry[]> {
 
 function parseLine(line: string, say: (got: string, want: string) => void): IndexEntry | undefined {
   const fields = splitFields(line);
-  const [status = "", end = "", revoked = "", serial = "", file = "", subject = ""] = fields;
+  const [status = "", end = "", revoked = "", text = "", file = "", subject = ""] = fields;
   if (fields.length !== 6) {
     say(line.slice(0, 80), "six fields separated by tabs");
     return undefined;
   }
   const notAfter = parseStamp(end);
+  const serial = /^[0-9A-Fa-f]+$/.test(text) ? parseSerial(text) : undefined;
   const revocation = revoked === "" ? undefined : parseRevocation(revoked);
   const problems = [
     [/^[VRE]$/.test(status), status, "V, R or E in the first field"],
@@ -94,16 +96,16 @@ function parseLine(line: string, say: (got: string, want: string) => void): Inde
       revoked,
       "a time, a comma and a reason in the third field",
     ],
-    [/^[0-9A-Fa-f]+$/.test(serial), serial, "a serial in hex in the fourth field"],
+    [serial !== undefined, text, "a serial in hex in the fourth field"],
   ] as const;
   for (const [right, got, want] of problems) if (!right) say(got, want);
-  if (notAfter === undefined || problems.some(([right]) => !right)) return undefined;
-  const digits = serial.toLowerCase();
+  if (problems.some(([right]) => !right)) return undefined;
+  if (notAfter === undefined || serial === undefined) return undefined;
   return {
     status: status as IndexEntry["status"],
     notAfter,
     revocation,
-    serial: digits.length % 2 === 0 ? digits : `0${digits}`,
+    serial,
     file: file === "unknown" || file === "" ? undefined : file,
     subject,
   };
