@@ -13,7 +13,7 @@ import { keySigner } from "../src/authority/signer/key-file.ts";
 import type { Signer } from "../src/authority/signer/signer.ts";
 import { Templates } from "../src/authority/templates.ts";
 import { decide, redeem } from "../src/policy/decide.ts";
-import { Profile } from "../src/policy/profile.ts";
+import { Profile, usualRenewal } from "../src/policy/profile.ts";
 import { parseCertificate } from "../src/x509/certificate/read.ts";
 import { assembleCertificate } from "../src/x509/certificate/template.ts";
 import { encodeRequest, verifyRequest } from "../src/x509/csr/read.ts";
@@ -70,13 +70,7 @@ const compiled = Profile.compile(
     extendedKeyUsage: ["serverAuth"],
     validitySeconds: 2_592_000,
     maxValiditySeconds: 7_776_000,
-    renew: {
-      beforeFraction: 1 / 3,
-      maxLineageAgeSeconds: undefined,
-      allowNewKey: true,
-      revokeOld: false,
-      graceAfterExpirySeconds: 0,
-    },
+    renew: usualRenewal,
     backdateSeconds: 60,
     noRevAvailUnderSeconds: 0,
   },

@@ -66,6 +66,15 @@ export interface RenewalTerms {
   readonly graceAfterExpirySeconds: number;
 }
 
+/** Renewal in the last third of the lifetime, with any key, without an end to the line. */
+export const usualRenewal: RenewalTerms = {
+  beforeFraction: 1 / 3,
+  maxLineageAgeSeconds: undefined,
+  allowNewKey: true,
+  revokeOld: false,
+  graceAfterExpirySeconds: 0,
+};
+
 export class Profile {
   readonly name: string;
   /** Dotted OIDs. */

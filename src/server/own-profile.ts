@@ -1,4 +1,4 @@
-import { Profile } from "../policy/profile.ts";
+import { Profile, usualRenewal } from "../policy/profile.ts";
 
 const THIRTY_DAYS = 30 * 86_400;
 
@@ -13,13 +13,7 @@ export function ownProfile(name: string, extendedKeyUsage: readonly string[]): P
       extendedKeyUsage,
       validitySeconds: THIRTY_DAYS,
       maxValiditySeconds: THIRTY_DAYS,
-      renew: {
-        beforeFraction: 1 / 3,
-        maxLineageAgeSeconds: undefined,
-        allowNewKey: true,
-        revokeOld: false,
-        graceAfterExpirySeconds: 0,
-      },
+      renew: usualRenewal,
       backdateSeconds: 60,
       noRevAvailUnderSeconds: 0,
     },

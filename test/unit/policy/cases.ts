@@ -8,7 +8,12 @@ import {
   type Refused,
 } from "../../../src/policy/decide.ts";
 import type { Grant } from "../../../src/policy/grant.ts";
-import { type BasePolicy, Profile, type ProfileOptions } from "../../../src/policy/profile.ts";
+import {
+  type BasePolicy,
+  Profile,
+  type ProfileOptions,
+  usualRenewal,
+} from "../../../src/policy/profile.ts";
 import { encodeRequest, type VerifiedRequest, verifyRequest } from "../../../src/x509/csr/read.ts";
 import type { ExtensionSpec } from "../../../src/x509/extensions/encode.ts";
 import { type GeneralName, parseGeneralNameText } from "../../../src/x509/name/general-name.ts";
@@ -74,13 +79,7 @@ export const options: ProfileOptions = {
   extendedKeyUsage: ["serverAuth"],
   validitySeconds: 30 * DAY,
   maxValiditySeconds: 90 * DAY,
-  renew: {
-    beforeFraction: 1 / 3,
-    maxLineageAgeSeconds: undefined,
-    allowNewKey: true,
-    revokeOld: false,
-    graceAfterExpirySeconds: 0,
-  },
+  renew: usualRenewal,
   backdateSeconds: 60,
   noRevAvailUnderSeconds: 0,
 };

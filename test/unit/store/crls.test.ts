@@ -1,24 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
 import type { FoundCrl, Store, StoredCrl } from "../../../src/store/store.ts";
-import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
+import { withDatabases } from "../../helpers/databases.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const hour = 3600_000;
-const folder = mkdtempSync(join(tmpdir(), "countersign-crls-"));
-let postgres: TestPostgres;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
+const databases = withDatabases("crls");
 
 function list(scope: string, number: number, change: Partial<StoredCrl> = {}): StoredCrl {
   return {
@@ -40,8 +28,7 @@ function same(one: FoundCrl | undefined, other: StoredCrl | undefined): boolean 
 describe.each(["sqlite", "postgres"] as const)("published lists on %s", (engine) => {
   let stores: [Store, Store];
   beforeAll(async () => {
-    const url =
-      engine === "sqlite" ? `sqlite:${join(folder, "a.db")}` : await postgres.database("a");
+    const url = await databases.at(engine, "a");
     const open = () => openStore(url, { exclusive: false });
     stores = [await open(), await open()];
   });

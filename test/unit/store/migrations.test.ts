@@ -1,32 +1,18 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { Kysely, PostgresDialect, SqliteDialect, sql } from "kysely";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { migrate, migrations, NewerSchema } from "../../../src/store/migrate.ts";
 import { openStore } from "../../../src/store/open.ts";
-import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
+import { type EngineName, engines, withDatabases } from "../../helpers/databases.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "countersign-migrations-"));
+const databases = withDatabases("migrations");
 const steps = new URL("../../../migrations/", import.meta.url);
-let postgres: TestPostgres;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const engines = ["sqlite", "postgres"] as const;
-
-async function database(engine: (typeof engines)[number], name: string) {
-  const url =
-    engine === "sqlite" ? `sqlite:${join(folder, `${name}.db`)}` : await postgres.database(name);
+async function database(engine: EngineName, name: string) {
+  const url = await databases.at(engine, name);
   const dialect =
     engine === "sqlite"
       ? new SqliteDialect({ database: new Database(url.slice("sqlite:".length)) })

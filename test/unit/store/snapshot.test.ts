@@ -1,29 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { seed, seededCertificate } from "../../../bench/seed.ts";
 import { openStore } from "../../../src/store/open.ts";
 import { restoreSnapshot, takeSnapshot, verifySnapshot } from "../../../src/store/snapshot.ts";
 import { type NewIssuance, type Store, StoreUnavailable } from "../../../src/store/store.ts";
-import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
+import { withDatabases } from "../../helpers/databases.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const COUNT = 2500;
-const folder = mkdtempSync(join(tmpdir(), "countersign-snapshot-"));
-let postgres: TestPostgres;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const place = async (engine: string, name: string) =>
-  engine === "sqlite" ? `sqlite:${join(folder, `${name}.db`)}` : postgres.database(name);
+const databases = withDatabases("snapshot");
 
 async function all(store: Store) {
   const rows = [];
@@ -54,10 +41,10 @@ describe.each([
   ["sqlite", "postgres"],
   ["postgres", "sqlite"],
   ["postgres", "postgres"],
-])("a snapshot of %s in %s", (from, to) => {
+] as const)("a snapshot of %s in %s", (from, to) => {
   test("has every row as it was, goes on after the last, and leaps with its numbers", async () => {
     const name = `${from}_${to}`;
-    const source = await place(from, `${name}_from`);
+    const source = await databases.at(from, `${name}_from`);
     await (await openStore(source, { exclusive: false })).close();
     await seed(source, COUNT, now.getTime());
     const original = await openStore(source, { exclusive: false });
@@ -76,7 +63,7 @@ describe.each([
     await original.recordIssuance(issuance);
     await original.nextNumber("crl:x", 7);
     await original.putFact("kept", "ä");
-    const file = join(folder, `${name}.snapshot`);
+    const file = join(databases.folder, `${name}.snapshot`);
     await takeSnapshot(source, file);
     await original.recordIssuance({
       ...issuance,
@@ -86,7 +73,7 @@ describe.each([
     await verifySnapshot(file);
     const bytes = readFileSync(file);
 
-    const target = await place(to, `${name}_to`);
+    const target = await databases.at(to, `${name}_to`);
     const hour = 3_600_000;
     await restoreSnapshot(file, target, { takenAt: now, now: new Date(now.getTime() + hour) });
     expect(readFileSync(file).equals(bytes)).toBe(true);
@@ -118,13 +105,13 @@ describe.each([
 });
 
 test("a snapshot of a PostgreSQL that lacks a table fails in one sentence, and at once", async () => {
-  const url = await postgres.database("lacking");
+  const url = await databases.postgres.database("lacking");
   await (await openStore(url, { exclusive: false })).close();
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   await client.query("alter table credentials rename to gone");
   await client.end();
-  await expect(takeSnapshot(url, join(folder, "lacking.snapshot"))).rejects.toBeInstanceOf(
-    StoreUnavailable,
-  );
+  await expect(
+    takeSnapshot(url, join(databases.folder, "lacking.snapshot")),
+  ).rejects.toBeInstanceOf(StoreUnavailable);
 });

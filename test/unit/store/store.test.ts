@@ -1,7 +1,4 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
 import { openPool } from "../../../src/store/postgres/open.ts";
@@ -13,20 +10,11 @@ import {
   type StoredCertificate,
   StoreUnavailable,
 } from "../../../src/store/store.ts";
-import { startPostgres, type TestPostgres } from "../../helpers/postgres.ts";
+import { withDatabases } from "../../helpers/databases.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const day = 86_400_000;
-const folder = mkdtempSync(join(tmpdir(), "countersign-store-"));
-let postgres: TestPostgres;
-
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(async () => {
-  await postgres?.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
+const databases = withDatabases("store");
 
 const audit: NewAuditEntry = {
   at: now,
@@ -79,8 +67,7 @@ function token(id: string, binding: string, uses = 1): SpentCredential {
 describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
   let store: Store;
   beforeAll(async () => {
-    const url =
-      engine === "sqlite" ? `sqlite:${join(folder, "a.db")}` : await postgres.database("a");
+    const url = await databases.at(engine, "a");
     store = await openStore(url, { exclusive: false });
   });
   afterAll(() => store?.close());
@@ -283,7 +270,7 @@ describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
 
 describe("two nodes on one PostgreSQL", () => {
   test("a token raced for by both is used once, and a sequence has one source", async () => {
-    const url = await postgres.database("two");
+    const url = await databases.postgres.database("two");
     const nodes = await Promise.all([1, 2].map(() => openStore(url, { exclusive: true })));
     for (let round = 0; round < 15; round++) {
       const results = await Promise.all(
@@ -301,7 +288,7 @@ describe("two nodes on one PostgreSQL", () => {
   });
 
   test("an issuance waits for a revocation that another node is committing, and sees it", async () => {
-    const url = await postgres.database("racing");
+    const url = await databases.postgres.database("racing");
     const store = await openStore(url, { exclusive: true });
     const held = await store.recordIssuance(issuance("racing.example.test"));
     if (held.result !== "recorded") throw new Error(held.result);
@@ -326,20 +313,20 @@ describe("two nodes on one PostgreSQL", () => {
   });
 
   test("a database that goes away is said to be unavailable, and is used again when it is back", async () => {
-    const store = await openStore(await postgres.database("gone"), { exclusive: true });
-    await postgres.stop();
+    const store = await openStore(await databases.postgres.database("gone"), { exclusive: true });
+    await databases.postgres.stop();
     await expect(store.recordIssuance(issuance("g.example.test"))).rejects.toBeInstanceOf(
       StoreUnavailable,
     );
     await expect(store.findCertificate("issuer", "00")).rejects.toBeInstanceOf(StoreUnavailable);
-    await postgres.start();
+    await databases.postgres.start();
     expect((await store.recordIssuance(issuance("g.example.test"))).result).toBe("recorded");
     await store.close();
   });
 });
 
 test("a connection that PostgreSQL ends between two statements fails the next one, not the process", async () => {
-  const url = await postgres.database("between");
+  const url = await databases.postgres.database("between");
   const pool = openPool(url);
   const client = await pool.connect();
   await client.query("begin");
