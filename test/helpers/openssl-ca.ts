@@ -1,10 +1,10 @@
 /** The folder of an `openssl ca`, made as the well-known walkthrough makes it, with the real program. */
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { main } from "../../src/cli/main.ts";
+import { repository } from "./processes.ts";
 
 /** The files of the walkthrough, as they stand beside its page. */
 export const examples = join(import.meta.dirname, "../../examples/openssl-ca");
@@ -104,18 +104,20 @@ export function openFolder(folder: string): OpensslCa {
   };
 }
 
-/** Runs a `countersign` command line in this process; gives its exit code and all that it says. */
-export async function countersign(...args: string[]): Promise<{ status: number; said: string }> {
+/** Runs `countersign …` from the sources to its end; gives its exit code and all that it says. */
+export async function countersign(
+  ...args: string[]
+): Promise<{ status: number | null; said: string }> {
+  const child = spawn(process.execPath, ["src/cli/main.ts", ...args], {
+    cwd: repository,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
-  const take = (...parts: unknown[]) => {
-    said += `${parts.join(" ")}\n`;
-  };
-  const { log, error } = console;
-  Object.assign(console, { log: take, error: take });
-  try {
-    const status = await main(args);
-    return { status, said };
-  } finally {
-    Object.assign(console, { log, error });
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
   }
+  const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
+  return { status, said };
 }

@@ -342,11 +342,17 @@ describe("an import", () => {
   test("that fails while it writes leaves nothing behind", async () => {
     const odd = makeOpensslCa();
     try {
-      const full = vi
-        .spyOn(SqliteStore.prototype, "recordIssuance")
-        .mockRejectedValue(new Error("disk full"));
+      const store = new URL("../../src/store/sqlite/store.ts", import.meta.url);
+      odd.write(
+        "full.mjs",
+        `import { SqliteStore } from "${store}";
+        SqliteStore.prototype.recordIssuance = async () => {
+          throw new Error("disk full");
+        };`,
+      );
+      vi.stubEnv("NODE_OPTIONS", `--import=${odd.path("full.mjs")}`);
       const done = await importInto(odd, "data");
-      full.mockRestore();
+      vi.unstubAllEnvs();
       expect(done).toMatchObject({ status: 1, said: expect.stringContaining("disk full") });
       expect(readdirSync(odd.folder).filter((one) => one.startsWith("data"))).toEqual([]);
     } finally {

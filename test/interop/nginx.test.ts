@@ -4,11 +4,16 @@ import { Agent, get } from "node:https";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { expect, onTestFinished, test } from "vitest";
-import { main } from "../../src/cli/main.ts";
 import { autoRenew } from "../../src/client/index.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { startShortLived, until } from "../helpers/node-services.ts";
-import { isThere, repository, start, startCountersign } from "../helpers/processes.ts";
+import {
+  isThere,
+  repository,
+  runCountersign,
+  start,
+  startCountersign,
+} from "../helpers/processes.ts";
 
 /** Seconds; a minute in the long run. */
 const LIFE = process.env["COUNTERSIGN_TEST_LONG"] === "1" ? 60 : 10;
@@ -32,7 +37,8 @@ test.skipIf(!isThere("nginx"))(
     const terms = { profile: "peer", sans: ["dns:localhost"] };
     const dir = join(folder, "identity");
     const token = await authority.mint({ ...terms, cn: "nginx" });
-    expect(await main(["enroll", "--out", dir, "--token", token])).toBe(0);
+    const enrolled = await runCountersign(["enroll", "--out", dir, "--token", token]);
+    expect(enrolled).toMatchObject({ code: 0 });
 
     const path = { PATH: `${process.env["PATH"]}:/usr/sbin` };
     const nginx = start("nginx", ["-p", folder, "-c", conf, "-g", "daemon off;"], path);

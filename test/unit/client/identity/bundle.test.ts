@@ -7,6 +7,7 @@ import { enroll } from "../../../../src/client/enroll.ts";
 import { pemBundle, pkcs12Bundle } from "../../../../src/client/identity/bundle.ts";
 import type { Identity } from "../../../../src/client/identity/identity.ts";
 import { startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
+import { runCountersign } from "../../../helpers/processes.ts";
 
 let authority: TestAuthority;
 let identity: Identity;
@@ -91,16 +92,17 @@ describe("the PEM bundle", () => {
 
 describe("countersign bundle", () => {
   test("writes a file that only its owner can read, and insists on a password", async () => {
-    const { main } = await import("../../../../src/cli/main.ts");
+    const bundle = async (...args: string[]) =>
+      (await runCountersign(["bundle", "--dir", dir, ...args])).code;
     const dir = join(folder, "identity");
     const out = join(folder, "made.p12");
-    expect(await main(["bundle", "--dir", dir, "--format", "p12", "--out", out])).toBe(2);
+    expect(await bundle("--format", "p12", "--out", out)).toBe(2);
     writeFileSync(join(folder, "pw"), "secret\n");
     const args = ["--format", "p12", "--out", out, "--password-file", join(folder, "pw")];
-    expect(await main(["bundle", "--dir", dir, ...args])).toBe(0);
+    expect(await bundle(...args)).toBe(0);
     expect(statSync(out).mode & 0o777).toBe(0o600);
     run("openssl", "pkcs12", "-in", "made.p12", "-passin", "pass:secret", "-nodes", "-noout");
-    expect(await main(["bundle", "--dir", dir, "--out", join(folder, "made.pem")])).toBe(0);
+    expect(await bundle("--out", join(folder, "made.pem"))).toBe(0);
     expect(readFileSync(join(folder, "made.pem"), "utf8")).toBe(pemBundle(identity));
   });
 });
