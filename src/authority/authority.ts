@@ -306,7 +306,7 @@ export class Authority {
     return this.#parts.store.recordAudit(auditLine(caller, this.now(), decision));
   }
   /**
-   * Whether the active issuer's key signs. It does so at most once in ten seconds, whoever asks.
+   * Whether the active issuer's key signs. It does so at most once in ten seconds, for all who ask.
    * Throws SignerUnavailable, or an Error in one sentence.
    */
   probeIssuingKey(): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * Whether what is on record is what it should be: every certificate parses, is the one of its row and
- * verifies to its issuer; revocations agree with their history; the index reads back. The heart of
- * `countersign doctor` and of every test above unit level.
+ * Whether what is on record is what it should be. Every certificate parses, is the one of its row
+ * and verifies to its issuer. Revocations agree with their history, and the index reads back. The
+ * heart of `countersign doctor` and of every test above unit level.
  */
 
 import { createHash, type KeyObject } from "node:crypto";

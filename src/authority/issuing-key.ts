@@ -1,6 +1,6 @@
 /**
- * The keys of the issuers. Only this room signs with them: outside it an `IssuingKeys` can be made
- * and passed on, and gives the facts of its issuers, but never a signature.
+ * The keys of the issuers. Only this room signs with them. Outside it an `IssuingKeys` can be made
+ * and passed on. It gives the facts of its issuers, but never a signature.
  */
 
 import { formatName } from "../x509/name/read.ts";

@@ -26,7 +26,7 @@ const reasonsByNumber: ReadonlyMap<number, RevocationReason | "removeFromCRL"> =
 /** The names that `reason` may have, in the order of their numbers. */
 export const reasonNames = [...reasonsByNumber.values()];
 
-/** Reads a reason by its RFC 5280 name (any case) or number; undefined when it is none. */
+/** Reads a reason by its RFC 5280 name (any case) or number; undefined for any other text. */
 export function parseReason(text: string | number): RevocationReason | "removeFromCRL" | undefined {
   if (/^\d+$/.test(String(text))) return reasonsByNumber.get(Number(text));
   const name = String(text).toLowerCase();
@@ -50,8 +50,8 @@ export interface RevocationOutcome {
 
 /**
  * Revokes, holds or (reason `removeFromCRL`) releases a certificate, with its lineage where that is
- * asked; durable and in force for the next request when it resolves. Repeating it changes nothing.
- * The holder may end its own certificate, an operator any (S-09).
+ * asked. It is durable and in force for the next request when it resolves. Repeating it changes
+ * nothing. The holder may end its own certificate, an operator any (S-09).
  */
 export async function revoke(
   store: Store,

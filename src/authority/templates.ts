@@ -51,9 +51,9 @@ export class Templates {
   }
 
   /**
-   * Lints what is about to be signed, once for each shape of certificate: what differs between two
-   * of one shape (serial, times, names, key) is checked by policy and read back by the self-check.
-   * Gives the ids and messages of errors; a shape with none is not linted again.
+   * Lints what is about to be signed, once for each shape of certificate. Two of one shape differ
+   * in serial, times, names and key. Policy checks these, and the self-check reads them back. Gives
+   * the ids and messages of errors; a shape with none is not linted again.
    */
   lintShape(issuer: Issuer, plan: CertificatePlan, tbs: Uint8Array): readonly string[] {
     const kinds = [...new Set(plan.subjectAltNames.map((name) => name.kind))].sort().join();

@@ -6,8 +6,8 @@ const OCTETS = 16;
 let unused = Buffer.alloc(0);
 
 /**
- * A UUID, version 7 (RFC 9562 5.7): of one time and later ones greater, so that an index of them
- * grows at its end and a commit writes one page of it instead of many.
+ * A UUID, version 7 (RFC 9562 5.7): a later one is greater. So an index of them grows at its end,
+ * and a commit writes one page of it instead of many.
  */
 export function timeOrderedId(): string {
   if (unused.length < OCTETS) unused = randomBytes(OCTETS * 128);

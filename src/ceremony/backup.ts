@@ -86,7 +86,7 @@ export interface RestoreReport extends BackupReport {
 
 /**
  * Restores a backup into an empty folder and an empty database, and examines what was restored.
- * Throws an Error in one sentence when the backup is damaged or the place is not empty,
+ * Throws an Error in one sentence when the backup is damaged or the place is not empty. Throws
  * CeremonyRefused when what was restored is not whole; then the folder is as it was.
  */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {

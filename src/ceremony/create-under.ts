@@ -52,7 +52,7 @@ export function readCaAbove(files: {
 
 /**
  * Makes issuing key and certificate, chain and token key; the caller adds the rest. With the CA's
- * key elsewhere the first call leaves key and request and gives `request`; a later one takes the
+ * key elsewhere the first call leaves key and request and gives `request`. A later one takes the
  * signed `issuing.crt` that lies beside them. Throws an Error in one sentence.
  */
 export async function createUnder(options: UnderOptions): Promise<"created" | "request"> {

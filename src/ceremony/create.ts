@@ -35,9 +35,9 @@ const DAY_MS = 86_400_000;
 const BACKDATE_MS = 60_000;
 
 /**
- * Begins a new authority in a folder: marker, keys and CA certificates. The caller adds the rest
- * (configuration, database, first certificates) and then calls `finishCreation`.
- * Throws an Error in one sentence when the folder already holds part of an authority.
+ * Starts a new authority in a folder: marker, keys and CA certificates. The caller adds the rest
+ * (configuration, database, first certificates) and then calls `finishCreation`. Throws an Error in
+ * one sentence when the folder already holds part of an authority.
  */
 export async function createAuthority(options: CreateOptions): Promise<void> {
   const { folder, now } = options;

@@ -12,7 +12,10 @@ export async function printAll(chunks: AsyncIterable<string | Uint8Array>): Prom
   }
 }
 
-/** A reader of standard output that is gone is no failure; unheard, it would end us with a stack. */
+/**
+ * A reader of standard output that is gone is not a failure. Without a listener, it would end us
+ * with a stack.
+ */
 export function allowUnread(): void {
   process.stdout.on("error", (error) => {
     if (!isUnread(error)) throw error;

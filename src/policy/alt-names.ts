@@ -209,7 +209,7 @@ function coversUri(pattern: string, uri: string): boolean {
   if (pattern === "") return true;
   if (!uri.startsWith(pattern)) return false;
   const rest = uri.slice(pattern.length);
-  // `https://a.test/x/../y` begins like what is allowed and means something else (RFC 3986 5.2.4).
+  // `https://a.test/x/../y` starts like what is allowed and means something else (RFC 3986 5.2.4).
   if (/(^|[/:])(\.|%2e){1,2}(?=[/?#]|$)/i.test(rest.replace(/[?#].*$/s, ""))) return false;
   // A colon in an authority may be followed by a password and another host.
   const ends = pattern.includes("//") ? /[/?#=]$/ : /[/:?#=]$/;

@@ -61,7 +61,7 @@ function hostOf(commonName: string): GeneralName | undefined {
     : undefined;
 }
 
-/** Such as `w*.example.test`, which OpenSSL matches; a version like `app-1.0` is none. */
+/** Such as `w*.example.test`, which OpenSSL matches; a version like `app-1.0` is not one. */
 function isAlmostHost(commonName: string): boolean {
   if (!/^[A-Za-z0-9*_.-]+$/.test(commonName)) return false;
   return commonName.includes("*") || /\.[^.]*[^0-9.][^.]*\.?$/.test(commonName);

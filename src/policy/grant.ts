@@ -1,7 +1,9 @@
 import type { GeneralName } from "../x509/name/general-name.ts";
 import type { DistinguishedName, NameAttribute } from "../x509/name/read.ts";
 
-/** What a credential entitles to: the ceiling of a request, made by whoever proved the credential. */
+/**
+ * What a credential entitles to: the ceiling of a request, made where the credential was proven.
+ */
 export interface Grant {
   readonly via: "token" | "operator" | "renewal" | "internal";
   /** Identity for index and audit: `token:<jti>`, `certificate:<serial> (CN=web)`, … */

@@ -58,7 +58,7 @@ export interface ProfileOptions {
 }
 
 export interface RenewalTerms {
-  /** Share of the lifetime that is left when renewal begins. */
+  /** Share of the lifetime that is left when renewal starts. */
   readonly beforeFraction: number;
   readonly maxLineageAgeSeconds: number | undefined;
   readonly allowNewKey: boolean;

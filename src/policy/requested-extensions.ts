@@ -1,6 +1,6 @@
 /**
- * What a CSR asks for in its extensions. Nothing of it is copied: the profile decides. Whoever asks
- * for the powers of a CA is refused, whoever asks for something else is told (S-23).
+ * What a CSR asks for in its extensions. Nothing of it is copied: the profile decides. A request
+ * for the powers of a CA is refused. A request for something else gets a notice (S-23).
  */
 
 import { DerError } from "../der/reader.ts";

@@ -1,8 +1,8 @@
 /**
- * The DN policy of `openssl ca`: for each attribute of the policy, in its order, every occurrence in
- * the request is held against `match`, `supplied` or `optional` (openssl-ca(1), POLICY FORMAT).
- * What the policy does not name is not copied. For `match` the CA's own value goes into the
- * certificate, as OpenSSL does it.
+ * The DN policy of `openssl ca`: it goes through the attributes of the policy in their order. Every
+ * occurrence in the request is held against `match`, `supplied` or `optional` (openssl-ca(1),
+ * POLICY FORMAT). What the policy does not name is not copied. For `match` the CA's own value goes
+ * into the certificate, as OpenSSL does it.
  */
 
 import {

@@ -85,7 +85,7 @@ export function decideValidity(input: ValidityInput): ValidityVerdict {
     );
   }
   const notAfter = wholeSeconds(shorten(wished, input, notices));
-  // Put so that a date that is none, which compares as neither, is refused as well.
+  // An invalid date compares as neither; put so, it is refused as well.
   if (!(notAfter > notBefore && notAfter > now && isWithinCaps(notAfter, input))) {
     say(
       "notAfter",
@@ -125,7 +125,7 @@ function isWithinCaps(notAfter: Date, { issuer, grant }: ValidityInput): boolean
   return notAfter <= issuer.notAfter && notAfter <= (grant.notAfterCap ?? issuer.notAfter);
 }
 
-/** Like toISOString, which throws on a date that is none. */
+/** Like toISOString, which throws on an invalid date. */
 function shown(date: Date): string {
   return Number.isNaN(date.getTime()) ? "no date" : date.toISOString();
 }

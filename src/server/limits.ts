@@ -1,6 +1,6 @@
 /**
- * Limits are on by default (S-28): per address before anyone is asked who he is, per identity once
- * it is known, and a share for renewals that new enrolments cannot use up.
+ * Limits are on by default (S-28). They count per address before the caller is known, then per
+ * identity. Renewals have a share that new enrolments cannot use up.
  */
 
 import rateLimit, { type RateLimitPluginOptions } from "@fastify/rate-limit";

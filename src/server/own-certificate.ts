@@ -46,7 +46,7 @@ export interface OwnCertificate {
 const RENEW_AT = 2 / 3;
 
 /**
- * Gives the identity to serve with: what is on disk while it is good, else a new one, which is
+ * Gives the identity to serve with: what is on disk while it is good, else a new one. A new one is
  * issued, recorded and written before it is returned. `force` makes a new one in any case.
  */
 export async function obtainOwnCertificate(

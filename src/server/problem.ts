@@ -159,8 +159,9 @@ export function logFailure(
 }
 
 /**
- * The refusal for anything thrown while a request was served: a Problem as it is, the framework's
- * own errors by their kind, everything unknown as 500 without its text (the log has it).
+ * The refusal for anything thrown while a request was served. A Problem stays as it is, and the
+ * framework's own errors go by their kind. Everything unknown becomes 500 without its text, which
+ * the log has.
  */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Problem) return error.refusal;

@@ -54,7 +54,7 @@ export interface RunningService {
   reload(config: CompiledConfig): void;
   /** Makes a new server certificate now and swaps it on the live listener. */
   renewOwnCertificate(): Promise<void>;
-  /** Stops accepting, finishes what was begun, flushes, closes; bounded in time. */
+  /** Stops accepting, finishes what was started, flushes, closes; bounded in time. */
   stop(): Promise<void>;
 }
 

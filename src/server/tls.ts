@@ -11,7 +11,7 @@ export interface ServerIdentity {
 export interface TlsSettings {
   /** PEM of the roots: whose client certificates are asked for. */
   readonly rootsPem: string;
-  /** The strict mode: the handshake itself refuses whoever holds none. */
+  /** The strict mode: the handshake itself refuses a client without a certificate. */
   readonly requireClientCertificate: boolean;
   readonly handshakeTimeoutSeconds: number;
   readonly headersTimeoutSeconds: number;

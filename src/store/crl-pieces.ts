@@ -59,7 +59,7 @@ export interface CrlReader {
   readPiece(number: number, position: number): Promise<Uint8Array | undefined>;
 }
 
-/** Reads the newest list; begins again when another node replaces it meanwhile. */
+/** Reads the newest list; starts again when another node replaces it meanwhile. */
 export async function readCrlWith(
   issuerId: string,
   scope: string,

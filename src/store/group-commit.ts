@@ -1,6 +1,6 @@
 /**
- * Everything that waits at the same time shares one commit. A batch begins with the first turn of
- * the event loop that brings nothing new, so a lone one does not wait for company, and one of many
+ * Everything that waits at the same time shares one commit. A batch starts with the first turn of
+ * the event loop that brings nothing new. So a lone one does not wait for company, and one of many
  * waits for those that are on their way.
  */
 

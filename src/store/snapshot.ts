@@ -73,7 +73,7 @@ export async function addToSnapshot(
   });
 }
 
-/** What `addToSnapshot` put there; undefined when the file is none. */
+/** What `addToSnapshot` put there; undefined when the file is not a snapshot. */
 export async function readSnapshot(file: string): Promise<
   | {
       readonly about: ReadonlyMap<string, string>;
@@ -121,7 +121,7 @@ export async function verifySnapshot(file: string): Promise<void> {
 
 /**
  * Puts a snapshot into an empty database and brings it to this program's schema. Numbers that were
- * published since it was taken at `takenAt` are unknown, so every sequence leaps past what could
+ * published since it was taken at `takenAt` are unknown. So every sequence leaps past what could
  * have been drawn until `now`: one a millisecond (S-30). Published lists are made anew.
  */
 export async function restoreSnapshot(
@@ -184,7 +184,7 @@ async function snapshotOfPostgres(url: string, file: string): Promise<void> {
       for (const table of tablesOf(db)) await copyFromPostgres(client, db, table);
     });
     db.pragma("synchronous = FULL");
-    // The search in subjects is filled from the beginning when it is restored.
+    // The search in subjects is filled from the first row when it is restored.
     db.prepare("delete from facts where key = 'index:subjects'").run();
   } finally {
     db.close();

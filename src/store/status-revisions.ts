@@ -1,10 +1,10 @@
 import type { SerialHex } from "./store.ts";
 
-/** Hex digits of a serial's end that choose its counter; they are random, the beginning is not. */
+/** Hex digits of a serial's end that choose its counter; they are random, its start is not. */
 const DIGITS = 3;
 
 /**
- * Counts changes of revocation status by serial, for a process that alone writes: as long as a
+ * Counts changes of revocation status by serial, for a process that alone writes. As long as a
  * serial's count is what it was, so is its status. Serials that end alike share a count, so it may
  * rise for another's change, but it never stands still for a change of one's own.
  */

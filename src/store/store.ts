@@ -1,8 +1,8 @@
 /**
  * What is kept, in the domain's words. Two engines keep these promises: SQLite and PostgreSQL.
- * "Durable" means: on disk (fsync) of the engine before the promise resolves.
- * Every method throws `StoreUnavailable` when the engine cannot answer; nothing was written then,
- * or it is unknown whether it was, and the caller must not hand out what it wanted to record.
+ * "Durable" means: on disk (fsync) of the engine before the promise resolves. Every method throws
+ * `StoreUnavailable` when the engine cannot answer. Nothing was written then, or it is unknown
+ * whether it was. The caller must not hand out what it wanted to record.
  */
 
 import type { CertificateFilters, certificateStatuses } from "./index/filters.ts";
@@ -77,8 +77,8 @@ export interface SpentCredential {
 }
 
 /**
- * The certificate on whose strength something is recorded. It must stand (be on record, not revoked,
- * not on hold) in the very transaction that records; time is judged by the caller of the store.
+ * The certificate on whose strength something is recorded. It must stand (be on record, not
+ * revoked, not on hold) in the very transaction that records. The caller of the store judges time.
  */
 export interface Standing {
   /** The row of the certificate that the peer proved to hold. */
@@ -232,8 +232,8 @@ export interface Store {
   /** Durable when it resolves. */
   recordAudit(entry: NewAuditEntry): Promise<void>;
   /**
-   * Sets, changes hold to a final reason, or (reason undefined) releases a hold; with the lineage or
-   * the bars of renewals that the change names, in one transaction; durable.
+   * Sets, changes hold to a final reason, or (reason undefined) releases a hold. The lineage or the
+   * bars of renewals that the change names follow in the same transaction. It is durable.
    */
   revoke(
     issuerId: string,
@@ -259,8 +259,8 @@ export interface Store {
    */
   statusRevision(serial: SerialHex): number | undefined;
   /**
-   * The very certificate that a peer presented, by its serial and the hex SHA-256 of its DER; the
-   * question that every request of a peer asks.
+   * The very certificate that a peer presented, by its serial and the hex SHA-256 of its DER. Every
+   * request of a peer asks this.
    */
   findPresented(serial: SerialHex, sha256: string): Promise<StoredCertificate | undefined>;
   /** All that have this public key, newest first, at most `limit`. */

@@ -83,6 +83,15 @@ describe("public texts are plain English", () => {
   });
 });
 
+test("comments are plain English", () => {
+  const found = sources.flatMap(({ file, text }) =>
+    commentsOf(file, text).flatMap((one) =>
+      unplainOf(one.text).map((what) => `${file}:${one.line}: ${what}`),
+    ),
+  );
+  expect(found).toEqual([]);
+});
+
 describe("the rules find what they are for", () => {
   const many = Array.from({ length: 26 }, () => "word").join(" ");
   test.each([

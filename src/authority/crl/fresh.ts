@@ -1,6 +1,6 @@
 /**
- * Work that many ask for at once: one run serves all that came before it began. Who comes while it
- * runs waits for the next, since the running one may have looked too early for him.
+ * Work that many ask for at once: one run serves all that came before it started. Who comes while
+ * it runs waits for the next, since the running one may have looked too early for him.
  */
 export class Fresh<T> {
   readonly #work: () => Promise<T>;

@@ -15,10 +15,10 @@ export interface HistoryOptions {
   readonly issuerId: string;
   /** How many partitions; 1 keeps all in one. */
   readonly count: number;
-  /** Begin behind this place. */
+  /** Start behind this place. */
   readonly after: number;
   /**
-   * What a release from hold does: take the entry off, as complete lists have it, or become an
+   * What a release from hold does. It takes the entry off, as complete lists have it, or becomes an
    * entry `removeFromCRL`, as delta lists have it (RFC 5280 5.2.4).
    */
   readonly releases: "drop" | "list";
@@ -37,7 +37,7 @@ export class RevocationHistory {
     this.#sequence = options.after;
   }
 
-  /** Where the history was begun. */
+  /** Where the history starts. */
   get after(): number {
     return this.#options.after;
   }

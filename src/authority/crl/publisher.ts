@@ -39,7 +39,9 @@ export interface CrlOptions {
   readonly validitySeconds: number;
   /** Undefined: there are no delta CRLs. */
   readonly deltaValiditySeconds: number | undefined;
-  /** Address of the plain listener, as in the distribution points; undefined where they are none. */
+  /**
+   * Address of the plain listener, as in the distribution points; undefined where there are none.
+   */
   readonly origin: string | undefined;
   readonly clock: () => Date;
 }
@@ -92,7 +94,7 @@ export class CrlPublisher {
     return this.#list(name).current.get();
   }
 
-  /** Counts that nobody issued under would cost memory for whoever asks for them. */
+  /** Counts that nobody issued under would cost memory at the wish of any caller. */
   async #isUsed(count: number): Promise<boolean> {
     const { store, issuer } = this.#options;
     if (this.#usedCounts.has(count)) return true;
@@ -154,7 +156,7 @@ export class CrlPublisher {
   }
 
   /**
-   * What changed since the oldest complete list that is still fresh: whoever holds that one or a
+   * What changed since the oldest complete list that is still fresh: a holder of that one or a
    * later one can apply it.
    */
   async #changesOf({ scope }: CrlName, now: Date): Promise<Content> {
@@ -189,7 +191,7 @@ export class CrlPublisher {
     const { history, entries, baseCrlNumber } = content;
     const points = await this.#pointsOf(name);
     // An expired certificate stays on the list until one CRL was issued after its end (RFC 5280
-    // 3.3): it goes when the CRL before this one was already issued after that.
+    // 3.3). It goes when the CRL before this one was already issued after that.
     if (!name.delta && published !== undefined) {
       await entries.dropExpired(published.thisUpdate, published.sequence);
     }
@@ -221,9 +223,9 @@ export class CrlPublisher {
   }
 
   /**
-   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it, and
-   * in a complete list where its delta is; a delta has the scope of its base. The list of all names
-   * no point where not all certificates name that one: without, it covers every one of them.
+   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it. A
+   * complete list also says where its delta is. A delta has the scope of its base. The list of all
+   * names no point where not all certificates name that one: without, it covers every one of them.
    */
   async #pointsOf({
     scope,

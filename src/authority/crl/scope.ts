@@ -38,7 +38,7 @@ export function partitionOf(serial: string, count: number): number {
 /** The part of the address behind the issuer: `3of16`, `3of16-delta`, `delta`. */
 const NAME = /^(?:(\d{1,4})of(\d{1,4}))?(?:(^|-)(delta))?$/;
 
-/** Reads a name as it stands in an address; undefined when it is none. */
+/** Reads a name as it stands in an address; undefined for any other text. */
 export function parseCrlName(text: string): CrlName | undefined {
   const found = NAME.exec(text);
   if (found === null || text === "") return undefined;

@@ -1,6 +1,6 @@
 /**
- * The OCSP responder of an authority: a request goes to the responder of the issuer that it names,
- * since only a certificate of that issuer may answer for it (RFC 6960 4.2.2.2).
+ * The OCSP responder of an authority: a request goes to the responder of the issuer that it names.
+ * Only a certificate of that issuer may answer for it (RFC 6960 4.2.2.2).
  */
 
 import { encodeOcspError } from "../../x509/ocsp/encode.ts";

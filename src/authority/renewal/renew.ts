@@ -64,7 +64,7 @@ function sameKey(held: Certificate, names: readonly GeneralName[]): Outcome<Veri
 
 /**
  * An expired certificate is admitted only in its profile's grace, and then only with a proof of its
- * own: a request signed now by the key that it holds. A resumed session is not enough.
+ * own. The proof is a request signed now by the key that it holds. A resumed session is not enough.
  */
 function proofAfterExpiry(
   notAfter: Date,

@@ -12,8 +12,8 @@ export interface RenewalWindow {
 const LONGEST_RETRY_SECONDS = 6 * 3600;
 
 /**
- * The window for one certificate. It begins between `renewAfter` and half of what is then left, at
- * a place that the fingerprint decides: a thousand certificates issued in one minute come back
+ * The window for one certificate. It starts between `renewAfter` and half of what is then left, at
+ * a place that the fingerprint decides. A thousand certificates issued in one minute come back
  * evenly spread, and each always gets the same answer. A revoked one should come at once: its
  * window lies in the past.
  */

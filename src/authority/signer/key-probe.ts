@@ -2,7 +2,7 @@ import { verifySignatureOnPool } from "../../x509/key/verify.ts";
 import type { Issuer } from "../issuers.ts";
 import { type IssuingKeys, signerOf } from "../issuing-key.ts";
 
-/** How long an answer is given again, whoever asks, before the key signs once more. */
+/** How long an answer is given again, to all who ask, before the key signs once more. */
 const PROBE_EVERY_MS = 10_000;
 const PROBE = new TextEncoder().encode("countersign readiness");
 

@@ -21,8 +21,8 @@ const segments: Place = {
 
 /**
  * Fills a template and reads the name that it makes. A value stays in its place (S-44): unless
- * `allowDots`, it is one label of a host or one segment of a URI, so that no account can be named
- * into another's namespace. A value that is the whole name is judged as a name alone.
+ * `allowDots`, it is one label of a host or one segment of a URI. So no account can be named into
+ * another's namespace. A value that is the whole name is judged as a name alone.
  */
 export function nameOfClaims(
   template: string,

@@ -125,7 +125,7 @@ function readForeignClaims(parsed: ParsedJwt, trusted: ForeignIssuer): Outcome<E
 
 /**
  * What a token is known by: its `jti`. Without one it is known by what was signed, never by the
- * signature, of which ECDSA has two for the same bytes; nor can such a token be one-time (S-34).
+ * signature: ECDSA has two for the same bytes. Such a token cannot be one-time either (S-34).
  */
 function identityOf(
   { payload, signingInput }: ParsedJwt,

@@ -1,7 +1,7 @@
 /**
  * The one kind of JWT that this authority makes itself (RFC 7515, 7519: ES256, compact), read
- * strictly. jose reads those of others; for our own its thread pool cost a fifth of an issuance.
- * test/unit/authority/token/jwt.test.ts holds the two against each other.
+ * strictly. The library jose reads those of others; for our own its thread pool cost a fifth of an
+ * issuance. A test, `jwt.test.ts`, holds the two against each other.
  */
 
 import { type KeyObject, verify } from "node:crypto";

@@ -1,9 +1,9 @@
 /**
  * Judges the peer's certificate on every request. A handshake proves who was there when the
- * connection, or the session that it resumed, started; since then the certificate may have expired
- * or been revoked. So `socket.authorized` is never asked: it stays true on both, and it is even true
- * for a resumed TLS 1.3 session that never showed a certificate (nodejs/node#35317). Everything that
- * `openssl verify -purpose -crl_check_all` judges is judged here, also with
+ * connection, or the session that it resumed, started. Since then the certificate may have expired
+ * or been revoked. So `socket.authorized` is never asked: it stays true on both. It is even true
+ * for a resumed TLS 1.3 session that never showed a certificate (nodejs/node#35317). Everything
+ * that `openssl verify -purpose -crl_check_all` judges is judged here, also with
  * `rejectUnauthorized: false`.
  */
 

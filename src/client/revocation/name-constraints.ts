@@ -1,6 +1,6 @@
 /**
- * Whether names are within the nameConstraints of the CAs above them (RFC 5280 4.2.1.10), never more
- * generous than OpenSSL: what cannot be compared for certain is a violation.
+ * Whether names are within the nameConstraints of the CAs above them (RFC 5280 4.2.1.10). It is
+ * never more generous than OpenSSL: what cannot be compared for certain is a violation.
  */
 
 import { oids, readOid } from "../../der/oid.ts";

@@ -38,8 +38,8 @@ const purposes: Readonly<
 };
 
 /**
- * Critical extensions that are judged here or by OpenSSL are passed over: policies, as long as
- * nobody asks for one (`openssl verify` without `-policy_check`), and distribution points.
+ * Critical extensions that are judged here or by OpenSSL are passed over. These are distribution
+ * points, and policies as long as nobody asks for one (`openssl verify` without `-policy_check`).
  */
 const understood: ReadonlySet<string> = new Set([
   extensionOids.basicConstraints,
@@ -95,7 +95,7 @@ export function extensionProblem({ extensions }: Certificate): string | undefine
 }
 
 /**
- * Why a path, from the end entity to the root, is none that may be relied on; undefined when it is.
+ * Why a path, from the end entity to the root, may not be relied on; undefined when it may.
  * Signatures and times are judged while it is built. Without `purpose` it may be for anything.
  */
 export function pathProblem(

@@ -83,8 +83,8 @@ export class Standings {
     return { status: "unknown", why };
   }
   /**
-   * Where Countersign serves the list of the CA above, `/crl/ID.crl` beside the list of the peer's
-   * issuer: for issuing certificates that were made without a distribution point.
+   * Where Countersign serves the list of the CA above: `/crl/ID.crl`, beside the list of the peer's
+   * issuer. It is for issuing certificates that were made without a distribution point.
    */
   #listsBeside(path: readonly Certificate[], issuer: Certificate): readonly string[] {
     const id = issuer.spkiSha256.slice(0, 16);

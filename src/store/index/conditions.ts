@@ -19,8 +19,9 @@ export function stateOf(query: CertificateQuery): CertificateState | undefined {
 }
 
 /**
- * The state that rows are ordered by first, on PostgreSQL, which else walks the index of all rows by
- * time past each that is still live: measured, 30 milliseconds of a million instead of one.
+ * The state that rows are ordered by first, on PostgreSQL. Without it, PostgreSQL walks the index
+ * of all rows by time, past each that is still live. Of a million rows that took 30 milliseconds
+ * instead of one.
  */
 export function orderedState(query: CertificateQuery, engine: Engine): string | undefined {
   const state = stateOf(query);
@@ -125,7 +126,7 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
-/** The first text that no longer begins with the prefix. */
+/** The first text that no longer starts with the prefix. */
 function endOfPrefix(prefix: string): string {
   return `${prefix}\u{10ffff}`;
 }

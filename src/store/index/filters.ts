@@ -1,5 +1,5 @@
 /**
- * What the index is searched by, one entry a filter: the REST parameters, the flags of the command
+ * What the index is searched by, one entry a filter. The REST parameters, the flags of the command
  * line and the store's query all come from here. This file is data only and loads nothing.
  */
 

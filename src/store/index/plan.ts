@@ -1,9 +1,9 @@
 /**
  * How a page is found. SQLite keeps no statistics that would tell a rare value from one that every
- * row has, and PostgreSQL does not trust its own with a LIMIT (measured: two seconds for a suffix of
- * all names), so the rows are counted first, up to a limit: few are fetched and sorted; of many, a
- * page is soon full when rows are walked in the order that is asked for. Both ends cost the same at
- * any size of the index.
+ * row has. PostgreSQL does not trust its own with a LIMIT: a suffix of all names took two seconds.
+ * So the rows are counted first, up to a limit. Few are fetched and sorted. Of many, a page is soon
+ * full when rows are walked in the order that is asked for. Both ends cost the same at any size of
+ * the index.
  */
 
 import { type Kysely, type RawBuilder, type SqlBool, sql } from "kysely";
@@ -40,8 +40,9 @@ interface Filter {
 }
 
 /**
- * So many are looked up one by one and sorted in some ten milliseconds; of more, a page of a hundred
- * is found among `rows / 20` that are walked, in an index of a million in some fifty.
+ * So many are looked up one by one and sorted in some ten milliseconds. Of more, a page of a
+ * hundred is found among `rows / 20` that are walked. In an index of a million that takes some
+ * fifty.
  */
 const FEW = 2000;
 
@@ -147,7 +148,7 @@ function lineageFilter(query: CertificateQuery, lineage: string): Filter {
 
 /**
  * Parts of a long text, its end first: names end in what tells them apart. An index of groups of
- * three letters finds a text by all of its groups, also those that every row has; the first part
+ * three letters finds a text by all of its groups, also those that every row has. The first part
  * that few rows have is found in a fraction of that time. Empty for a short text.
  */
 function partsOf(subject: string): string[] {

@@ -1,6 +1,6 @@
 /**
  * Queries of the index, for both engines. Every filter goes by an index, every page by its last key
- * (never OFFSET), so that a page stays right while rows are added and costs the same at any size.
+ * (never OFFSET). So a page stays right while rows are added, and it costs the same at any size.
  */
 
 import { createHash } from "node:crypto";

@@ -56,7 +56,8 @@ function makePool(
           : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
     },
   });
-  // Unheard, a connection that breaks would end the process. Of one in use its next statement tells.
+  // Without a listener, a connection that breaks would end the process. Of one in use its next
+  // statement tells.
   pool.on("error", onBroken);
   pool.on("connect", (client) => client.on("error", () => {}));
   return pool;

@@ -3,7 +3,7 @@ import { StoreUnavailable } from "../store.ts";
 
 /**
  * A lock that a process holds while it serves a folder. It is a lock of the operating system, taken
- * through SQLite, so it ends with the process however that ends; a stale one cannot stay behind.
+ * through SQLite. It ends with the process, however that ends, so a stale one cannot stay behind.
  * Throws StoreUnavailable when another process holds it.
  */
 export function holdLock(path: string): { release(): void } {

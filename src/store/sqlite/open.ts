@@ -30,7 +30,7 @@ export function openFile(file: string, cacheKib = CACHE_KIB): Database.Database 
 
 /**
  * Damage is told at the start and not by the first request that meets it, as far as looking is
- * cheap: SQLite reads some 45 MB a second. Of a larger file `countersign doctor` reads everything.
+ * cheap. SQLite reads some 45 MB a second. Of a larger file `countersign doctor` reads everything.
  */
 const CHECKED_AT_START_BYTES = 64 * 1024 * 1024;
 

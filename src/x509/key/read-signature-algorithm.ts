@@ -24,8 +24,8 @@ const PSS = "1.2.840.113549.1.1.10";
 const MGF1 = "1.2.840.113549.1.1.8";
 
 /**
- * The name of an AlgorithmIdentifier (DER): a `SignatureAlgorithm` where it is one of ours with the
- * parameters that belong to it (RFC 4055, 5758, 8410), its dotted OID otherwise. RSASSA-PSS with a
+ * The name of an AlgorithmIdentifier (DER): a `SignatureAlgorithm`, or its dotted OID. It is the
+ * former where the parameters are those that belong to it (RFC 4055, 5758, 8410). RSASSA-PSS with a
  * salt of another length than its hash is `rsassaPss-SHA256:222`. Throws DerError.
  */
 export function readSignatureAlgorithm(der: Uint8Array): SignatureAlgorithm | string {

@@ -28,7 +28,8 @@ export async function serveAlone(
 /** One of several: the store is at the other end of the channel, unless each can have its own. */
 export async function serveAsWorker(flags: DataFlags): Promise<void> {
   const role = workerRole();
-  // Asked for metrics while it starts, it has none yet; unheard, the question would wait for it.
+  // Asked for metrics while it starts, it has none yet. Without an answer, the question would wait
+  // for it.
   new AggregatorRegistry();
   const config = readCompiledConfig(flags);
   const channel = channelToPrimary();

@@ -126,7 +126,8 @@ function ended(worker: Worker): Promise<void> {
 
 /** The channel of the first process to a worker. What a worker that has ended is sent is lost. */
 export function channelToWorker(worker: Worker): Channel {
-  // Some of it is noticed only when it is written. Unheard, that would end this process, and all.
+  // Some of it is noticed only when it is written. Without a listener, that would end this process,
+  // and all.
   worker.on("error", () => {});
   return {
     send: (message) => {
