@@ -17,9 +17,9 @@ import type { Store } from "../../store/store.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
 import type { Duty } from "../duties.ts";
-import type { OwnCertificate } from "../own-certificate.ts";
-import { OwnIdentity } from "../own-identity.ts";
-import { ownProfile } from "../own-profile.ts";
+import type { OwnCertificate } from "../own/certificate.ts";
+import { OwnIdentity } from "../own/identity.ts";
+import { ownProfile } from "../own/profile.ts";
 import type { RevocationParts } from "./routes.ts";
 
 export interface Revocation extends RevocationParts {

@@ -10,17 +10,17 @@ import {
   renameSync,
   writeSync,
 } from "node:fs";
-import type { Authority } from "../authority/authority.ts";
-import type { Issuer } from "../authority/issuers.ts";
-import { decodePem, encodePem } from "../der/pem.ts";
-import type { Profile } from "../policy/profile.ts";
-import { type Certificate, parseCertificate } from "../x509/certificate/read.ts";
-import { encodeRequest } from "../x509/csr/read.ts";
-import { generateKey, keyToPem } from "../x509/key/private-key.ts";
-import { publicKeyOf } from "../x509/key/read-public.ts";
-import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
-import { makeName } from "../x509/name/read.ts";
-import type { ServerIdentity } from "./tls.ts";
+import type { Authority } from "../../authority/authority.ts";
+import type { Issuer } from "../../authority/issuers.ts";
+import { decodePem, encodePem } from "../../der/pem.ts";
+import type { Profile } from "../../policy/profile.ts";
+import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
+import { encodeRequest } from "../../x509/csr/read.ts";
+import { generateKey, keyToPem } from "../../x509/key/private-key.ts";
+import { publicKeyOf } from "../../x509/key/read-public.ts";
+import { formatGeneralName, type GeneralName } from "../../x509/name/general-name.ts";
+import { makeName } from "../../x509/name/read.ts";
+import type { ServerIdentity } from "../tls.ts";
 
 export interface OwnCertificateOptions {
   readonly authority: Authority;

@@ -1,12 +1,12 @@
 /** A certificate and key that the service holds for itself, and the duty that keeps them fresh. */
 
-import type { Duty } from "./duties.ts";
+import type { Duty } from "../duties.ts";
 import {
   type OwnCertificate,
   type OwnCertificateOptions,
   obtainOwnCertificate,
   renewalTime,
-} from "./own-certificate.ts";
+} from "./certificate.ts";
 
 export class OwnIdentity {
   readonly #options: OwnCertificateOptions;

@@ -1,4 +1,4 @@
-import { Profile, usualRenewal } from "../policy/profile.ts";
+import { Profile, usualRenewal } from "../../policy/profile.ts";
 
 const THIRTY_DAYS = 30 * 86_400;
 
