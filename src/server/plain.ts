@@ -1,5 +1,7 @@
 import { createServer } from "node:http";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import { timeOrderedId } from "../authority/time-ordered-id.ts";
+import { answerClientError } from "./client-error.ts";
 import { answerWithProblems, refusalOf, sendProblem } from "./problem.ts";
 import { answerFirst, type Surroundings } from "./revocation/handler.ts";
 import { type RevocationParts, revocationOperations } from "./revocation/routes.ts";
@@ -23,8 +25,10 @@ export async function buildPlainServer(
   const operations = revocationOperations(parts);
   const app = Fastify({
     loggerInstance: log,
+    genReqId: timeOrderedId,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: "idle",
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request as never, reply as never, refusalOf(error));
     },

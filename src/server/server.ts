@@ -11,6 +11,7 @@ import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
 import { parseCertificateChain } from "../x509/certificate/read.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
+import { answerClientError } from "./client-error.ts";
 import { limitRequests } from "./limits.ts";
 import { countRequests } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
@@ -60,6 +61,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     exposeHeadRoutes: true,
     return503OnClosing: true,
     forceCloseConnections: "idle",
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request as never, reply as never, refusalOf(error));
     },

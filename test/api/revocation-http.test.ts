@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
@@ -38,8 +39,7 @@ interface Read {
 }
 
 /** A connection whose answers are read one after the other. */
-function open() {
-  const socket: Socket = connect(port(), "127.0.0.1");
+function open(socket: Socket = connect(port(), "127.0.0.1")) {
   let bytes = Buffer.alloc(0);
   let ended = false;
   let wake = () => {};
@@ -322,6 +322,30 @@ test("a whole URL, as a proxy may send it, is read as its path", async () => {
   send(Buffer.from(post(ocsp()).toString("latin1").replace("POST /ocsp", line), "latin1"));
   expect(statusOf(await next())).toBe("good");
   socket.destroy();
+});
+
+test("bytes that are no request are answered with a problem document on both listeners", async () => {
+  const overTls = await new Promise<TLSSocket>((resolve, reject) => {
+    const options = { port: authority.port, host: "localhost", ca: authority.root };
+    const socket = connectTls(options, () => resolve(socket));
+    socket.on("error", reject);
+  });
+  for (const socket of [connect(port(), "127.0.0.1"), overTls]) {
+    const { send, next, closed } = open(socket);
+    send("nonsense\r\n\r\n");
+    const { status, head, body } = await next();
+    expect([status, head]).toEqual([400, expect.stringMatching(/application\/problem\+json/i)]);
+    expect(JSON.parse(body.toString())).toMatchObject({
+      type: "urn:countersign:error:malformed-request",
+      status: 400,
+      detail: expect.stringContaining("not an HTTP/1.1 request"),
+    });
+    await closed();
+  }
+  const large = open();
+  large.send(`GET /ocsp/MEow HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`);
+  expect((await large.next()).body.toString()).toContain("longer than 16 KiB");
+  await large.closed();
 });
 
 test("a refused body is passed over: the next request of the connection is answered", async () => {
