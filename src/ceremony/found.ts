@@ -15,7 +15,7 @@ import {
 import { createAuthority } from "./create.ts";
 import { createUnder, requestFile } from "./create-under.ts";
 import { finishCreation, inspectFolder, writeNewFile } from "./folder.ts";
-import type { InitialiseOptions, Overrides } from "./founding.ts";
+import type { Founded, InitialiseOptions, Overrides } from "./founding.ts";
 import { issueOperator } from "./operator.ts";
 import { CeremonyRefused, FolderOccupied } from "./refused.ts";
 
@@ -23,16 +23,15 @@ type Attributes = readonly { readonly type: string; readonly value: string }[];
 
 /**
  * Creates the authority. While it works, a marker stands in the folder, so that an interruption is
- * recognised at the next start. `request`: the CA above must sign `issuing.csr` first.
- * Throws FolderOccupied, CeremonyRefused, or an Error in one sentence when something is in the way.
+ * recognised at the next start. Throws FolderOccupied, CeremonyRefused, or an Error in one sentence when something is in the way.
  */
-export async function initialise(options: InitialiseOptions): Promise<"created" | "request"> {
+export async function initialise(options: InitialiseOptions): Promise<Founded> {
   refuseOccupied(options);
   const base = readBaseSubject(options.subject);
   await requireDatabase(options.overrides);
-  if ((await createCertificates(options, base)) === "request") return "request";
+  if ((await createCertificates(options, base)) === "request") return { state: "request" };
   writeNewFile(join(options.folder, configFile), configText(options, base), 0o644);
-  await issueOperator({
+  const operatorPassword = await issueOperator({
     folder: options.folder,
     name: options.name,
     subject: withCommonName(base, "operator"),
@@ -42,7 +41,7 @@ export async function initialise(options: InitialiseOptions): Promise<"created" 
     alarm: options.alarm,
   });
   finishCreation(options.folder);
-  return "created";
+  return { state: "created", operatorPassword };
 }
 
 /** A folder that waits for the CA above holds a key and a request, and is gone on with. */

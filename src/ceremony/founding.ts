@@ -27,6 +27,15 @@ export interface InitialiseOptions {
   readonly alarm: (message: string) => void;
 }
 
+/** `request`: the CA above must sign `issuing.csr` first. */
+export type Founded =
+  | { readonly state: "request" }
+  | {
+      readonly state: "created";
+      /** Of operator.p12; kept nowhere, so it is shown once. */
+      readonly operatorPassword: string;
+    };
+
 /** Environment and `--set`, as `serve` reads them. */
 export interface Overrides {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -55,6 +64,3 @@ export const initialiseDefaults = {
   rootKeyPath: undefined,
   alarm: (message: string) => console.error(message),
 } as const satisfies Omit<InitialiseOptions, "folder">;
-
-/** Of operator.p12 when no passphrase is given: operator.key lies unencrypted beside it. */
-export const defaultPkcs12Passphrase = "changeit";

@@ -11,7 +11,8 @@ import { encodeRequest } from "../x509/csr/read.ts";
 import { generateKey, keyToPem } from "../x509/key/private-key.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
 import { writeNewFile } from "./folder.ts";
-import { defaultPkcs12Passphrase, type Overrides } from "./founding.ts";
+import type { Overrides } from "./founding.ts";
+import { drawPassword, encodeOperatorBundle, operatorFiles } from "./operator-bundle.ts";
 import { CeremonyRefused } from "./refused.ts";
 
 export interface OperatorOptions {
@@ -19,7 +20,7 @@ export interface OperatorOptions {
   /** The authority's name. */
   readonly name: string;
   readonly subject: DistinguishedName;
-  /** Encrypts key and bundle; without one the key is plain and the bundle has the known passphrase. */
+  /** Encrypts the key; the bundle, which travels to a browser, has a password of its own. */
   readonly passphrase: string | undefined;
   /** What the audit says of the issuance. */
   readonly reason: string;
@@ -32,9 +33,10 @@ export interface OperatorOptions {
 
 /**
  * Issues the first operator certificate of an authority whose files are all there, under the
- * profile `operator`. Throws CeremonyRefused with what the configuration or the policy refuses.
+ * profile `operator`. Gives the password of operator.p12, which is kept nowhere.
+ * Throws CeremonyRefused with what the configuration or the policy refuses.
  */
-export async function issueOperator(options: OperatorOptions): Promise<void> {
+export async function issueOperator(options: OperatorOptions): Promise<string> {
   const { folder, reason, alarm } = options;
   const { env = {}, flags = {} } = options.overrides ?? {};
   const config = readFolderConfig({ dataDir: folder, env, flags });
@@ -55,18 +57,17 @@ export async function issueOperator(options: OperatorOptions): Promise<void> {
     const { intermediates, intermediatesPem } = authority.issuers.active;
     const put = (name: string, content: string | Uint8Array, mode: number) =>
       writeNewFile(join(folder, name), content, mode);
-    put("operator.key", keyToPem(privateKey, options.passphrase), 0o600);
-    put("operator.crt", encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
-    // Read when it is needed: a service that runs keeps no code for it in memory.
-    const { encodePkcs12 } = await import("../x509/key/encode-pkcs12.ts");
-    const bundle = await encodePkcs12({
+    put(operatorFiles.key, keyToPem(privateKey, options.passphrase), 0o600);
+    put(operatorFiles.certificate, encodePem("CERTIFICATE", der) + intermediatesPem, 0o644);
+    const password = drawPassword();
+    const bundle = {
       privateKey,
       certificates: [der, ...intermediates.map((one) => one.der)],
-      passphrase: options.passphrase ?? defaultPkcs12Passphrase,
       friendlyName: `${options.name} operator`,
-    });
-    put("operator.p12", bundle, 0o600);
+    };
+    put(operatorFiles.bundle, await encodeOperatorBundle(bundle, password), 0o600);
     await options.also?.(store);
+    return password;
   } finally {
     await store.close();
   }

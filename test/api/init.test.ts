@@ -69,8 +69,9 @@ describe("countersign init", () => {
       expect(readFileSync(join(base, data, "countersign.yaml"), "utf8")).toContain(
         "https://ca.example.test:8443",
       );
+      const password = /operator\.p12, password ([0-9a-z-]{29}) /.exec(made.stdout)?.[1];
       expect(
-        openssl("pkcs12", "-in", `${data}/operator.p12`, "-passin", "pass:changeit", "-nodes"),
+        openssl("pkcs12", "-in", `${data}/operator.p12`, "-passin", `pass:${password}`, "-nodes"),
       ).toContain("BEGIN PRIVATE KEY");
     },
   );

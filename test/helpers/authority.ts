@@ -51,6 +51,8 @@ export interface TestAuthority {
   readonly port: number;
   readonly root: string;
   readonly operator: Holder;
+  /** Of operator.p12. */
+  readonly operatorPassword: string;
   readonly service: RunningService;
   /** What the service logged so far. */
   readonly logged: () => string;
@@ -97,7 +99,7 @@ export const testSubject = "/C=IN/ST=Karnataka/O=Example";
 export async function startAuthority(options: StartOptions = {}): Promise<TestAuthority> {
   const folder = join(mkdtempSync(join(tmpdir(), "countersign-")), "data");
   const port = await freePort();
-  await initialise({
+  const founded = await initialise({
     ...initialiseDefaults,
     folder,
     port,
@@ -134,6 +136,7 @@ export async function startAuthority(options: StartOptions = {}): Promise<TestAu
     url,
     port,
     root,
+    operatorPassword: founded.state === "created" ? founded.operatorPassword : "",
     operator: readHolder(join(folder, "operator.crt"), join(folder, "operator.key")),
     get service() {
       return service;

@@ -37,7 +37,7 @@ export async function openContext(
         {
           origin: authority.url,
           pfxPath: join(authority.folder, "operator.p12"),
-          passphrase: "changeit",
+          passphrase: authority.operatorPassword,
         },
       ],
     }),

@@ -92,12 +92,15 @@ export async function planTakeOver(options: TakeOverOptions): Promise<TakeOverPl
   return { telling, folder, adoption, yaml, operator: planOperator(folder, subject), passphrase };
 }
 
-/** Writes what was planned. Throws CeremonyRefused for what policy or configuration refuse. */
-export async function takeOver(options: TakeOverOptions, plan: TakeOverPlan): Promise<void> {
+/**
+ * Writes what was planned, and gives the password of operator.p12. Throws CeremonyRefused for what
+ * policy or configuration refuse.
+ */
+export async function takeOver(options: TakeOverOptions, plan: TakeOverPlan): Promise<string> {
   const { folder, passphrase } = plan;
-  await makeFolder(options.data, "importing", async (staging) => {
+  return makeFolder(options.data, "importing", (staging) => {
     writeFiles(staging, plan);
-    await issueOperator({
+    return issueOperator({
       folder: staging,
       name: commonNameOf(folder.certificate.subject) ?? "CA",
       subject: plan.operator,

@@ -5,7 +5,7 @@ import { Writable } from "node:stream";
 import { type Command, Option } from "commander";
 import type { Telling } from "../../ceremony/openssl/telling.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
-import { perform } from "../ceremony.ts";
+import { perform, tellOperator } from "../ceremony.ts";
 import { collectName } from "../names.ts";
 import { countFlag, passphraseFlag } from "../options.ts";
 import { ownCommand, shellWord } from "../own-command.ts";
@@ -87,8 +87,9 @@ async function runImport(flags: ImportFlags): Promise<void> {
     console.log("\nDry run: nothing was written.");
     return;
   }
-  await perform(() => takeOver(options, plan));
+  const operatorPassword = await perform(() => takeOver(options, plan));
   console.log(`\nImported into ${data}. Next: ${ownCommand()} serve --data ${shellWord(data)}`);
+  tellOperator(data, operatorPassword);
   console.log(
     "From now on issue and revoke here, not with `openssl ca`: two indexes of one CA drift apart.",
   );

@@ -5,7 +5,7 @@ import { type Command, Option } from "commander";
 import { type InitialiseOptions, initialiseDefaults } from "../../ceremony/founding.ts";
 import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
-import { perform } from "../ceremony.ts";
+import { perform, tellOperator } from "../ceremony.ts";
 import { collectName } from "../names.ts";
 import { countFlag, durationFlag, passphraseFlag } from "../options.ts";
 import { ownCommand, shellWord } from "../own-command.ts";
@@ -68,8 +68,9 @@ async function runInit(flags: InitFlags): Promise<void> {
   const { initialise } = await import("../../ceremony/found.ts");
   const options = await optionsOf(flags);
   const result = await perform(() => initialise(options));
-  if (result === "request") return printRequest(flags.data);
+  if (result.state === "request") return printRequest(flags.data);
   console.log(`Created ${flags.name} in ${flags.data}.`);
+  tellOperator(flags.data, result.operatorPassword);
   if (flags.under !== undefined) console.log("The key of the CA above was not kept.");
   else
     console.log(

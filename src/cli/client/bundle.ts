@@ -9,9 +9,16 @@ export function registerBundle(program: Command): void {
     .command("bundle")
     .description("write key, certificate and chain into one PEM or PKCS#12 file")
     .option("--dir <dir>", "folder that `enroll` wrote", defaultIdentityFolder)
-    .requiredOption("--out <file>", "file to write; it holds the key and is readable by you only")
+    .addOption(
+      new Option(
+        "--operator <data>",
+        "a new operator.p12 of this data folder instead; without a password one is drawn and shown",
+      ).conflicts(["dir", "format"]),
+    )
+    .option("--out <file>", "file to write; it holds the key and is readable by you only")
     .addOption(new Option("--format <format>", "format").choices(["pem", "p12"]).default("pem"))
     .option("--password-file <file>", "password of the PKCS#12, from a file", passphraseFlag)
     .option("--password-env <name>", "password of the PKCS#12, from an environment variable")
+    .option("--passphrase-file <file>", "passphrase of operator.key, if it has one", passphraseFlag)
     .action(async (flags: BundleFlags) => (await import("./run/bundle.ts")).runBundle(flags));
 }

@@ -4,7 +4,7 @@ import cluster from "node:cluster";
 import process from "node:process";
 import { inspectFolder } from "../../../ceremony/folder.ts";
 import { initialiseDefaults } from "../../../ceremony/founding.ts";
-import { perform } from "../../ceremony.ts";
+import { perform, tellOperator } from "../../ceremony.ts";
 import { readCompiledConfig } from "../../configuration.ts";
 import { CommandFailure, exitCodes } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
@@ -34,6 +34,9 @@ async function createIfAbsent(flags: DataFlags): Promise<boolean> {
   if (found.state !== "absent") return false;
   const overrides = { env: process.env, flags: flags.set };
   const { initialise } = await import("../../../ceremony/found.ts");
-  await perform(() => initialise({ ...initialiseDefaults, folder: flags.data, overrides }));
+  const founding = { ...initialiseDefaults, folder: flags.data, overrides };
+  const founded = await perform(() => initialise(founding));
+  // Before anything else can fail: it cannot be shown a second time.
+  if (founded.state === "created") tellOperator(flags.data, founded.operatorPassword);
   return true;
 }

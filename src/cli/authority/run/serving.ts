@@ -3,7 +3,6 @@
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { AggregatorRegistry } from "prom-client";
-import { defaultPkcs12Passphrase } from "../../../ceremony/founding.ts";
 import type { CompiledConfig } from "../../../config/compile.ts";
 import { ownHosts } from "../../../config/own-hosts.ts";
 import { type RunningService, startService } from "../../../server/service.ts";
@@ -87,11 +86,8 @@ function printWelcome(flags: DataFlags, service: RunningService, created: boolea
     `Serving ${config.publicUrl.origin} (try it: ${config.publicUrl.origin}/docs)${plain}`,
   );
   console.log(`Root SHA-256 ${fingerprint}`);
-  console.log(
-    created
-      ? `Operator: ${data}/operator.p12 (password ${defaultPkcs12Passphrase}), operator.crt, operator.key`
-      : `Operator: ${data}/operator.p12, operator.crt, operator.key`,
-  );
+  // At the creation it was said already, with the password.
+  if (!created) console.log(`Operator: ${data}/operator.p12, operator.crt, operator.key`);
   console.log("A first certificate (paste these lines into another shell, in this folder):");
   console.log(
     `  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout web.key -out web.csr -subj "${subject}" -addext "subjectAltName=DNS:web.example.test"`,
