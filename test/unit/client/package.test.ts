@@ -1,18 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { repository } from "../../helpers/processes.ts";
+import { buildProgram } from "../../helpers/built-program.ts";
 
 test("the built package gives countersign/client to plain JavaScript, with types, and loads no server", () => {
-  const folder = mkdtempSync(join(tmpdir(), "countersign-package-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const tsc = join(repository, "node_modules/typescript/bin/tsc");
-  const build = join(repository, "tsconfig.build.json");
-  execFileSync(process.execPath, [tsc, "-p", build, "--outDir", join(folder, "dist")]);
-  symlinkSync(join(repository, "node_modules"), join(folder, "node_modules"));
-  writeFileSync(join(folder, "package.json"), readFileSync(join(repository, "package.json")));
+  const { folder, remove } = buildProgram();
+  onTestFinished(remove);
   const program = `
     import { registerHooks } from "node:module";
     const loaded = [];
