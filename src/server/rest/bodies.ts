@@ -1,6 +1,6 @@
 /** CSR in, certificate out: the body forms and media types of the contract. */
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import Negotiator from "negotiator";
 import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
@@ -14,32 +14,6 @@ import type { csrQuery, renewalBody } from "./schemas.ts";
 
 export const pemChainType = "application/pem-certificate-chain";
 export const derType = "application/pkix-cert";
-
-/** Media types under which a raw request (PEM or DER) is read. */
-export const rawTypes = [
-  "application/pkcs10",
-  "application/x-pem-file",
-  "text/plain",
-  "application/octet-stream",
-] as const;
-const formType = "application/x-www-form-urlencoded";
-
-/** Reads raw CSR bodies as bytes. What `curl --data-binary` sends by default counts when it is PEM. */
-export function readCsrBodies(app: FastifyInstance): void {
-  const asBuffer = { parseAs: "buffer" as const };
-  app.addContentTypeParser(
-    [...rawTypes],
-    asBuffer,
-    async (_request: FastifyRequest, body: Buffer) => body,
-  );
-  app.addContentTypeParser(formType, asBuffer, async (_request: FastifyRequest, body: Buffer) => {
-    if (body.length === 0 || body.subarray(0, 10).toString("latin1") === "-----BEGIN") return body;
-    throw new Problem({
-      code: "unsupported-media-type",
-      detail: `A body of type ${formType} is read only when it starts with -----BEGIN. Send DER as application/pkcs10.`,
-    });
-  });
-}
 
 /** What a route for CSRs was asked, whichever form it came in. */
 export interface CsrInput {

@@ -11,7 +11,7 @@ import { docsRoutes } from "../docs/docs.ts";
 import { type MetricsSource, metricsRoute } from "../metrics.ts";
 import { answerWithProblems } from "../problem.ts";
 import { auditRoutes } from "./audit.ts";
-import { readCsrBodies } from "./bodies.ts";
+import { readBodies } from "./body-types.ts";
 import { caRoutes } from "./ca.ts";
 import { certificateRoutes } from "./certificates/routes.ts";
 import { authorityChecks, healthRoutes } from "./health.ts";
@@ -32,8 +32,7 @@ export async function restScope(scope: FastifyInstance, parts: RestParts): Promi
   answerWithProblems(scope);
   validateStrictly(scope);
   for (const schema of sharedSchemas) scope.addSchema(schema);
-  readJsonBodies(scope);
-  readCsrBodies(scope);
+  readBodies(scope);
   proveCallers(scope, provenByConnection(authority));
 
   certificateRoutes(scope, authority, config.indexReaders);
@@ -45,12 +44,6 @@ export async function restScope(scope: FastifyInstance, parts: RestParts): Promi
   healthRoutes(scope, authorityChecks(authority));
   metricsRoute(scope, parts.metrics, "operator");
   await docsRoutes(scope);
-}
-
-/** A body with `__proto__` or `constructor.prototype` in it is refused, not cleaned. */
-function readJsonBodies(scope: FastifyInstance): void {
-  const parse = scope.getDefaultJsonParser("error", "error");
-  scope.addContentTypeParser("application/json", { parseAs: "string" }, parse);
 }
 
 /** Nothing is removed or coerced in silence; only query strings, which are all text, are coerced. */

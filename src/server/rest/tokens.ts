@@ -7,7 +7,7 @@ import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-
 import { attributesOf, parseSubjectText } from "../../x509/name/read.ts";
 import { Problem } from "../problem.ts";
 import { unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
-import { jsonContent } from "./content.ts";
+import { jsonBody, jsonContent } from "./content.ts";
 import type { tokenBody } from "./schemas.ts";
 
 /** `POST /v1/tokens`: an operator mints enrolment tokens. */
@@ -22,7 +22,7 @@ export function tokenRoutes(app: FastifyInstance, authority: Authority): void {
         summary: "Mint an enrolment token",
         description:
           "A token is good for one key (or `uses` keys), for one profile, and for no name that it does not list.",
-        body: jsonContent("TokenRequest"),
+        body: jsonBody("TokenRequest"),
         response: {
           201: {
             description: "The token.",

@@ -23,6 +23,7 @@ export function checkRoute(app: FastifyInstance, authority: Authority): void {
     {
       config: {
         caller: "token-or-certificate",
+        readsCsr: true,
         refuses: ["malformed-csr", "policy-violation", "not-acceptable"],
       },
       schema,

@@ -2,7 +2,8 @@
 
 import type { FastifyRequest } from "fastify";
 import { Problem } from "../../problem.ts";
-import { chooseType, derType, pemChainType, rawTypes, unwrap } from "../bodies.ts";
+import { chooseType, derType, pemChainType, unwrap } from "../bodies.ts";
+import { rawTypes } from "../body-types.ts";
 import { exampleCsr } from "../example-csr.ts";
 
 /** The Idempotency-Key of a request; a Problem for one that cannot be kept. */

@@ -25,6 +25,7 @@ export function issueRoute(app: FastifyInstance, authority: Authority): void {
     {
       config: {
         caller: "token",
+        readsCsr: true,
         share: "enrolment",
         refuses: [
           "malformed-csr",

@@ -26,6 +26,7 @@ export function renewRoute(app: FastifyInstance, authority: Authority): void {
     {
       config: {
         caller: "renewal",
+        readsCsr: true,
         share: "renewal",
         refuses: ["malformed-csr", "policy-violation", "idempotency-conflict", "not-acceptable"],
       },

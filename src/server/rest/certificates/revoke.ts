@@ -5,7 +5,7 @@ import { parseReason, reasonNames } from "../../../authority/revoke.ts";
 import { holderOf } from "../../caller.ts";
 import { Problem } from "../../problem.ts";
 import { unwrap } from "../bodies.ts";
-import { jsonContent } from "../content.ts";
+import { jsonBody, jsonContent } from "../content.ts";
 import { toEntry } from "../entry.ts";
 import { type revocationBody, serialParams } from "../schemas.ts";
 import { readSerial } from "./serial.ts";
@@ -17,7 +17,7 @@ const schema = {
   description:
     "For its own holder, or an operator. In force for the next request, also on open connections. Repeating it changes nothing. `lineage` ends what was renewed from it as well; `keyCompromise` bars the renewals of what is left.",
   params: serialParams,
-  body: jsonContent("RevocationRequest"),
+  body: jsonBody("RevocationRequest"),
   response: {
     200: { description: "The entry as it stands now.", ...jsonContent("RevokedCertificate") },
   },
