@@ -63,6 +63,24 @@ const OTHERS_WAIT_MS = 60_000;
 /** Under the ten seconds after which `docker stop` loses patience. */
 const STOP_WITHIN_MS = 8_000;
 
+/** Stops duties and listeners; connections that are still open after the limit are cut. */
+async function stopInTime(
+  tls: TlsServer,
+  duties: ReturnType<typeof startDuties>,
+  listeners: readonly ({ close(): unknown } | undefined)[],
+): Promise<void> {
+  let forced: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    forced = setTimeout(() => {
+      tls.closeAllConnections();
+      resolve();
+    }, STOP_WITHIN_MS);
+  });
+  const rested = Promise.race([duties.stop(), late]);
+  await Promise.all([...listeners.map((one) => one?.close()), rested]);
+  clearTimeout(forced);
+}
+
 /** Opens the authority and serves it. Throws one sentence for people when it cannot. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { config } = options;
@@ -98,14 +116,13 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const { host, port } = config.listeners.tls;
     await app.listen({ host, port, ...shared });
     const tls = app.server as unknown as TlsServer;
-    const { metrics: metricsListener } = config.listeners;
+    const { metrics: metricsListener, http: plainListener } = config.listeners;
     const metrics =
       metricsListener &&
       (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
 
     if (metrics) opened.push(metrics);
     stapleOcsp(tls, revocation, () => own.held, log);
-    const plainListener = config.listeners.http;
     const plain =
       plainListener &&
       (await buildPlainServer(revocation, frameworkLog, config.timeouts, app.countRequest));
@@ -121,10 +138,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       patienceMs,
       renewed: useRenewed,
     });
-    const duties = startDuties([ownDuty, ...revocation.duties], {
-      clock: () => authority.now(),
-      log,
-    });
+    const clock = () => authority.now();
+    const duties = startDuties([ownDuty, ...revocation.duties], { clock, log });
 
     return {
       config,
@@ -145,16 +160,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
         useRenewed(own.held);
       },
       stop: async () => {
-        let forced: NodeJS.Timeout | undefined;
-        const late = new Promise<void>((resolve) => {
-          forced = setTimeout(() => {
-            tls.closeAllConnections();
-            resolve();
-          }, STOP_WITHIN_MS);
-        });
-        const rested = Promise.race([duties.stop(), late]);
-        await Promise.all([app.close(), plain?.close(), metrics?.close(), rested]);
-        clearTimeout(forced);
+        await stopInTime(tls, duties, [app, plain, metrics]);
         await store.close();
       },
     };

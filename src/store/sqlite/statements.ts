@@ -108,15 +108,7 @@ export function prepareHot(db: Database.Database): HotStatements {
          left join revocations r on r.certificate_id = c.id where k.kind = ? and k.id = ? and k.binding = ?`,
       )
       .pluck(),
-    setState: db.prepare("update certificates set state = ? where id = ?"),
-    markExpired: db.prepare(
-      `update certificates set state = 'expired' where id in
-         (select id from certificates where not_after > ? and not_after <= ? and state = 'live'
-          order by not_after limit ?)`,
-    ),
-    newSubjects: db.prepare(
-      "select id, subject from certificates where id > ? order by id limit ?",
-    ),
+    ...prepareForUpkeep(db),
     revocationEvents: db.prepare(
       `select e.sequence, c.serial, c.not_after, e.at, e.reason from revocation_events e
        join certificates c on c.id = e.certificate_id
@@ -126,6 +118,17 @@ export function prepareHot(db: Database.Database): HotStatements {
       `insert into sequences (name, value) values (?, ?)
        on conflict (name) do update set value = max(value + 1, ?) returning value`,
     ),
+    ...prepareForCrls(db),
+    getFact: db.prepare("select value from facts where key = ?"),
+    putFact: db.prepare(
+      "insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
+    ),
+  };
+}
+
+/** Those that keep published lists, in pieces. */
+function prepareForCrls(db: Database.Database) {
+  return {
     putCrlPiece: db.prepare("insert or ignore into crl_pieces values (?, ?, ?, ?, ?)"),
     putCrl: db.prepare(
       `insert into crls (issuer_id, scope, number, sequence, this_update, next_update, pieces)
@@ -153,9 +156,20 @@ export function prepareHot(db: Database.Database): HotStatements {
       `select number, sequence from crls
        where issuer_id = ? and scope = ? and next_update > ? order by number limit 1`,
     ),
-    getFact: db.prepare("select value from facts where key = ?"),
-    putFact: db.prepare(
-      "insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
+  };
+}
+
+/** Those that keep states and the search of subjects up to date, in batches. */
+function prepareForUpkeep(db: Database.Database) {
+  return {
+    setState: db.prepare("update certificates set state = ? where id = ?"),
+    markExpired: db.prepare(
+      `update certificates set state = 'expired' where id in
+         (select id from certificates where not_after > ? and not_after <= ? and state = 'live'
+          order by not_after limit ?)`,
+    ),
+    newSubjects: db.prepare(
+      "select id, subject from certificates where id > ? order by id limit ?",
     ),
   };
 }
