@@ -52,6 +52,7 @@ function queries(
     "public key": (random) => ({ spki: some(random).spkiSha256 ?? "" }),
     "who asked for it": (random) => ({ requestedBy: some(random).requestedBy }),
     "subject of a few": (random) => ({ subject: some(random).commonName ?? "" }),
+    "subject, whole": (random) => ({ subject: some(random).subject }),
     "subject of all": () => ({ subject: "karnataka" }),
     "issued on a day": (random) => {
       const begin = instant(random);

@@ -268,6 +268,19 @@ const rare = new Set([
 ]);
 
 describe("the way to a page", () => {
+  test("to a long part of subjects is by a few of its letters; the rest is looked at in the rows", async () => {
+    const db = openFile(file);
+    const whole = "ST=Karnataka, O=Example, CN=service-12";
+    const statements = await statementsOf(sqliteOf(db), { subject: whole }, false, "sqlite");
+    const page = statements.at(-1);
+    expect(page?.sql).toMatch(/subject_search match \?/);
+    expect(page?.parameters.slice(0, 2)).toEqual(['"ce-12"', whole.toLowerCase()]);
+    // The whole is neither counted nor looked up: each of its letters is in every row.
+    const matched = statements.flatMap(({ parameters }) => parameters);
+    expect(matched).not.toContain(`"${whole.toLowerCase()}"`);
+    db.close();
+  });
+
   test.each([
     ...Object.entries(filters).map(([name, [query]]) => [name, query, false] as const),
     ...Object.entries(audits).map(([name, query]) => [`audit: ${name}`, query, true] as const),
