@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import type { BackupReport } from "../../ceremony/backup.ts";
 import { perform } from "../ceremony.ts";
-import { readCompiledConfig } from "../configuration.ts";
 import { CommandFailure } from "../failure.ts";
 import { type DataFlags, passphraseFlag, withData } from "../options.ts";
 
@@ -35,6 +34,7 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
     );
   }
   const { makeBackup } = await import("../../ceremony/backup.ts");
+  const { readCompiledConfig } = await import("../configuration.ts");
   const config = readCompiledConfig(flags);
   const keysPassphrase = flags.passphraseFile && passphraseFlag(flags.passphraseFile);
   const report = await perform(() =>
@@ -47,6 +47,7 @@ async function runBackup(file: string, flags: BackupFlags): Promise<void> {
 
 async function runRestore(file: string, flags: BackupFlags): Promise<void> {
   const { restoreBackup } = await import("../../ceremony/backup.ts");
+  const { readCompiledConfig } = await import("../configuration.ts");
   const { formatExamination } = await import("../../ceremony/examine-store.ts");
   const { authorityFiles } = await import("../../ceremony/folder.ts");
   const report = await perform(() =>

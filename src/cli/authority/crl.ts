@@ -4,7 +4,6 @@ import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { encodePem } from "../../der/pem.ts";
 import { perform } from "../ceremony.ts";
-import { readCompiledConfig } from "../configuration.ts";
 import { CommandFailure } from "../failure.ts";
 import { type DataFlags, durationFlag, passphraseFlag, withData } from "../options.ts";
 
@@ -51,6 +50,7 @@ async function publishIssuing(flags: PublishFlags): Promise<void> {
     );
   }
   const { publishIssuingCrl } = await import("../../ceremony/issuing-crl.ts");
+  const { readCompiledConfig } = await import("../configuration.ts");
   const config = readCompiledConfig(flags);
   const list = await perform(() => publishIssuingCrl(config, flags.list, () => new Date()));
   const pem = encodePem("X509 CRL", list.der);
@@ -66,6 +66,7 @@ async function publishRoot(flags: PublishFlags): Promise<void> {
   if (flags.list !== undefined)
     throw new CommandFailure("The root has one list: leave --list out.");
   const { publishRootCrl } = await import("../../ceremony/root-crl.ts");
+  const { readCompiledConfig } = await import("../configuration.ts");
   const config = readCompiledConfig(flags);
   const passphrase = flags.passphraseFile && passphraseFlag(flags.passphraseFile);
   const { revoke = [], validity: validitySeconds, rootKey: keyFile } = flags;

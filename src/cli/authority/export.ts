@@ -2,7 +2,6 @@
 
 import type { Command } from "commander";
 import { perform } from "../ceremony.ts";
-import { readConfig } from "../configuration.ts";
 import { type DataFlags, withData } from "../options.ts";
 
 interface ExportFlags extends DataFlags {
@@ -25,6 +24,7 @@ export function registerExport(program: Command): void {
 
 async function runExport(folder: string, flags: ExportFlags): Promise<void> {
   const { handOver } = await import("../../ceremony/openssl/hand-over.ts");
+  const { readConfig } = await import("../configuration.ts");
   const { withKey = false } = flags;
   const written = await perform(() =>
     handOver({ config: readConfig(flags), folder, withKey, now: new Date() }),
