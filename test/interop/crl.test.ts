@@ -142,7 +142,7 @@ test("countersign crl publish --list writes the list of a partition and its delt
   expect(await written(`${part}-delta`)).toBe(await fetchList(deltaOf(list)));
   for (const name of ["1of3", "part", "1of4-"]) {
     const { status, said } = await countersign(...publish, name, ...out);
-    expect([status, said]).toEqual([1, expect.stringMatching(/no (?:list|name of a list)/)]);
+    expect([status, said]).toEqual([1, expect.stringMatching(/no list|is not the name of a list/)]);
   }
   expect(await countersign(...publish, part, "--root")).toMatchObject({ status: 1 });
 });
