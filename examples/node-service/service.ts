@@ -50,7 +50,7 @@ function call(url: string): Promise<void> {
   });
 }
 
-/** Begins when told to (SIGUSR2), since the peer may start later, and never pauses. */
+/** Starts when told to (SIGUSR2), since the peer may start later, and never pauses. */
 async function callForEver(url: string): Promise<void> {
   for (;;) {
     await call(url);

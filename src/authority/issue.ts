@@ -1,7 +1,7 @@
 /**
  * The hot path: one certificate, from a request to durable. There is no other way to a signature.
  *
- * 1 policy 2 template and signature 3 self-check 4 durable, once per credential 5 answered
+ *  1 policy  2 template and signature  3 self-check  4 durable, once per credential  5 answered
  *
  * We sign (2) before we store (4). The signature does not leave this function before the commit, so
  * a certificate that nobody recorded cannot exist outside (test/faults/).

@@ -83,6 +83,24 @@ describe("public texts are plain English", () => {
   });
 });
 
+test("the pages for people are plain English", () => {
+  // The changelog is a list of keywords, one line an entry.
+  const pages = globSync(["*.md", "docs/*.md"], { cwd: root }).filter(
+    (page) => page !== "CHANGELOG.md",
+  );
+  const found = pages.flatMap((page) => {
+    // Lists of terms in tables, headings and code are not sentences.
+    const prose = read(page)
+      .replace(/^```[\s\S]*?^```/gm, "\n")
+      .replace(/^(?:\||#).*$/gm, "\n")
+      .replace(/\]\([^)]*\)/g, "]")
+      .replaceAll("**", "");
+    return unplainOf(prose).map((what) => `${page}: ${what}`);
+  });
+  expect(pages.length).toBeGreaterThan(10);
+  expect(found).toEqual([]);
+});
+
 test("comments are plain English", () => {
   const found = sources.flatMap(({ file, text }) =>
     commentsOf(file, text).flatMap((one) =>
