@@ -61,6 +61,7 @@ export function termsOf(caller: Caller, wanted: string | undefined): Outcome<Gra
         via: "token",
         profile: token.profile,
         commonName: token.commonName,
+        commonNameMayBeHost: token.commonNameMayBeHost,
         names: token.names,
         fixedAttributes: token.subject,
         ...(token.csrSha256 !== undefined && { csrSha256: token.csrSha256 }),

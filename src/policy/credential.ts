@@ -96,11 +96,11 @@ export function ceilingWith(
   name: GeneralName,
   attribute: string,
   text: string,
-  { names, commonName, fixedAttributes = [], subject }: Grant,
+  { names, commonName, commonNameMayBeHost = true, fixedAttributes = [], subject }: Grant,
 ): readonly GeneralName[] | undefined {
   if (names === undefined) return undefined;
   const own = [...fixedAttributes, ...(subject === undefined ? [] : attributesOf(subject))];
   const held = own.some(({ type, value }) => type === attribute && value === text);
-  const prescribed = attribute === oids.commonName && commonName === text;
+  const prescribed = attribute === oids.commonName && commonName === text && commonNameMayBeHost;
   return held || prescribed ? [...names, name] : names;
 }

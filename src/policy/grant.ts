@@ -11,6 +11,8 @@ export interface Grant {
   readonly profile: string;
   /** The CN must be exactly this; undefined: as the policy says. */
   readonly commonName: string | undefined;
+  /** Whether `commonName` may be a host that is not among `names`; true when left out. */
+  readonly commonNameMayBeHost?: boolean;
   /** The names that may stand in the SAN; undefined: as the policy says. */
   readonly names: readonly GeneralName[] | undefined;
   /** Attributes that the subject must have exactly so; what the request leaves out is filled in. */

@@ -17,8 +17,21 @@ const foreign = foreignTokens();
 let authority: TestAuthority;
 let serial = 0;
 
+interface Mapping {
+  readonly commonName?: string;
+  readonly subjectAltName: string[];
+  readonly allowDots?: boolean;
+}
+
+/** Issuers whose tokens are good for servers: there a CN can be taken for a host. */
+const forServers: Record<string, Mapping> = {
+  account: { commonName: "sa", subjectAltName: ["dns:{ns}.internal"] },
+  accountDotted: { commonName: "sa", subjectAltName: ["dns:{ns}.internal"], allowDots: true },
+  hostAccount: { commonName: "sa", subjectAltName: ["dns:{sa}"] },
+};
+
 /** Audience → how its claims become a name. */
-const mappings: Record<string, { subjectAltName: string[]; allowDots?: boolean }> = {
+const mappings: Record<string, Mapping> = {
   dns: { subjectAltName: ["dns:{sa}.{ns}.internal"] },
   dotted: { subjectAltName: ["dns:{sa}.{ns}.internal"], allowDots: true },
   whole: { subjectAltName: ["dns:{sa}"] },
@@ -32,13 +45,11 @@ const mappings: Record<string, { subjectAltName: string[]; allowDots?: boolean }
 beforeAll(async () => {
   authority = await startAuthority({
     config: (yaml) => {
-      const common = { issuer, jwks: "jwks.json", profile: "client", oneTime: false };
+      const common = { issuer, jwks: "jwks.json", oneTime: false };
+      const entries = (profile: string, all: Record<string, Mapping>) =>
+        Object.entries(all).map(([audience, claims]) => ({ ...common, profile, audience, claims }));
       yaml["tokens"] = {
-        issuers: Object.entries(mappings).map(([audience, claims]) => ({
-          ...common,
-          audience,
-          claims,
-        })),
+        issuers: [...entries("client", mappings), ...entries("server", forServers)],
       };
       yaml["policy"].subjectAltName = {
         dns: ["*"],
@@ -52,10 +63,15 @@ beforeAll(async () => {
 });
 afterAll(() => authority?.stop());
 
-async function enrol(audience: string, claims: { ns?: string; sa: string }, name: string) {
+async function enrol(
+  audience: string,
+  claims: { ns?: string; sa: string },
+  name: string,
+  cn = "web",
+) {
   const jti = `crossing-${++serial}`;
   const token = foreign.token({ ...livingClaims(issuer, audience), jti, ns: "shop", ...claims });
-  const csr = makeCsr({ key: newKey(), subject: `${testSubject}/CN=web`, sans: [name] });
+  const csr = makeCsr({ key: newKey(), subject: `${testSubject}/CN=${cn}`, sans: [name] });
   return authority.call("POST", "/v1/certificates", { token, body: { csr } });
 }
 
@@ -95,6 +111,19 @@ describe("a claim stays in its place of a name", () => {
     expect(answer.status, answer.text).toBe(201);
     expect(answer.json.subjectAltNames).toEqual([name]);
   });
+});
+
+test("an account that is called like a host gets no CN that clients take for this host", async () => {
+  const sa = "pay.shop.internal";
+  const refused = await enrol("account", { sa, ns: "evil" }, "dns:evil.internal", sa);
+  expect(refused.status).toBe(422);
+  expect(refused.json.violations).toMatchObject([
+    { field: "subject.commonName", rule: "subjectAltName.grant", got: `dns:${sa}` },
+  ]);
+  const called = await enrol("account", { sa: "pay", ns: "shop" }, "dns:shop.internal", "pay");
+  const dotted = await enrol("accountDotted", { sa, ns: "evil" }, "dns:evil.internal", sa);
+  const host = await enrol("hostAccount", { sa }, `dns:${sa}`, sa);
+  expect([called.status, dotted.status, host.status]).toEqual([201, 201, 201]);
 });
 
 test("config check tells which issuers need a `jti`, and refuses one that has this authority's name", async () => {

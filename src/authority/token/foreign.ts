@@ -113,6 +113,7 @@ function readForeignClaims(parsed: ParsedJwt, trusted: ForeignIssuer): Outcome<E
   return accepted({
     id: id.value,
     commonName,
+    commonNameMayBeHost: trusted.allowDots,
     names,
     subject: [],
     profile: trusted.profile,

@@ -32,6 +32,8 @@ export interface EnrolmentToken {
   readonly id: string;
   /** The CN that the certificate must have; undefined: as the policy says. */
   readonly commonName: string | undefined;
+  /** Whether that CN may be a host that is not among the names: an operator said so, an account did not. */
+  readonly commonNameMayBeHost: boolean;
   /** The ceiling of what may stand in the subjectAltName. */
   readonly names: readonly GeneralName[];
   /** Attributes of the subject, save the CN, that the certificate must have exactly so. */
@@ -188,6 +190,7 @@ function readClaims(payload: Readonly<Record<string, unknown>>): Outcome<Enrolme
   return accepted({
     id: jti,
     commonName: sub,
+    commonNameMayBeHost: true,
     names: names.value,
     subject,
     profile,

@@ -55,7 +55,7 @@ const trustedIssuerSchema = Type.Object(
         ),
         allowDots: yesNo({
           description:
-            "Whether a claim may fill more than one label of a host (with a dot), or more than one segment of a URI. Say yes only when no holder can choose such a value, since `a.b` in `dns:{account}.{namespace}.svc` reaches into another namespace.",
+            "Whether a claim may fill more than one label of a host (with a dot), or more than one segment of a URI. Without it, a common name that is a host must be among the names. Say yes only when no holder can choose such a value, since `a.b` in `dns:{account}.{namespace}.svc` reaches into another namespace.",
           default: false,
           examples: [true],
         }),
