@@ -12,6 +12,9 @@ export interface PlainTimeouts {
   readonly requestSeconds: number;
 }
 
+/** The routes of REST are on the TLS listener: no answer here sends anybody to them. */
+const noRoutes = {};
+
 /**
  * The plain HTTP listener: CRL, OCSP and issuer certificates, which relying parties must be able to
  * read without TLS (RFC 5280 8). Nothing else, and nothing that changes anything.
@@ -30,7 +33,7 @@ export async function buildPlainServer(
     forceCloseConnections: "idle",
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
-      sendProblem(request as never, reply as never, refusalOf(error));
+      sendProblem(request as never, reply as never, refusalOf(error), noRoutes);
     },
     serverFactory: (next) => {
       const isOpen = () => server.listening;
@@ -46,14 +49,19 @@ export async function buildPlainServer(
       return server;
     },
   });
-  answerWithProblems(app);
+  answerWithProblems(app, noRoutes);
   app.removeAllContentTypeParsers();
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(request, reply, {
-      code: "not-found",
-      detail:
-        "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
-    }),
+    sendProblem(
+      request,
+      reply,
+      {
+        code: "not-found",
+        detail:
+          "This listener serves /crl/, /ocsp and /issuers/ only. Everything else is on the TLS listener.",
+      },
+      noRoutes,
+    ),
   );
   await app.ready();
   return app;

@@ -139,11 +139,11 @@ export function sendProblem(
 }
 
 /** Every error of a scope leaves as a problem document, the framework's own included (RFC 9457). */
-export function answerWithProblems(scope: FastifyInstance): void {
+export function answerWithProblems(scope: FastifyInstance, routes?: RouteHints): void {
   scope.setErrorHandler((error, request, reply) => {
     const refusal = refusalOf(error);
     logFailure(request.log, error, refusal, request.id);
-    return sendProblem(request, reply, refusal);
+    return sendProblem(request, reply, refusal, routes);
   });
 }
 

@@ -304,7 +304,11 @@ describe("the plain listener", () => {
       "/",
       "/metrics",
     ]) {
-      expect([path, (await fetch(plain + path)).status]).toEqual([path, 404]);
+      const answer = await fetch(plain + path);
+      expect([path, answer.status]).toEqual([path, 404]);
+      // What to do next names no route that is not here.
+      const { cure } = (await answer.json()) as { cure: string };
+      expect(cure).toMatch(/^Check the address[^/]*$/);
     }
     expect((await fetch(`${plain}/crl/0000000000000000.crl`)).status).toBe(404);
     // No delta is published here and no certificate names a partition.
