@@ -15,6 +15,7 @@ import {
   saveIdentity,
 } from "./identity/identity.ts";
 import { defaultKeyType, keyOfType } from "./identity/keys.ts";
+import { withFolderLock } from "./identity/lock.ts";
 import { ClientError } from "./problem.ts";
 import { persist } from "./renewal/schedule.ts";
 import {
@@ -68,18 +69,34 @@ const PATIENCE_MS = 30_000;
 /**
  * Enrols into a folder, or does nothing when a certificate that is valid now stands there. An
  * interrupted enrolment is repeated with the same key, so that the same token gives the same
- * certificate. Throws ClientError.
+ * certificate. Of several processes on one folder one enrols. Throws ClientError.
  *
  * @example
  * const { identity } = await enroll({ dir: "/etc/web/identity", token: { file: "/run/token" } });
  */
 export async function enroll(options: EnrollOptions): Promise<Enrolment> {
-  const { dir, force = false, now = () => new Date() } = options;
-  const standing = readStanding(dir, options);
-  if (standing !== undefined && !force && standing.certificate.notAfter > now()) {
-    refuseOtherAuthority(standing, options, dir);
-    return { enrolled: false, identity: standing, notices: [] };
-  }
+  const { dir, force = false, signal, now = () => new Date() } = options;
+  const isGood = (one: Identity | undefined) =>
+    one !== undefined && one.certificate.notAfter > now();
+  const stay = (identity: Identity): Enrolment => {
+    refuseOtherAuthority(identity, options, dir);
+    return { enrolled: false, identity, notices: [] };
+  };
+  const before = readStanding(dir, options);
+  if (before !== undefined && isGood(before) && !force) return stay(before);
+  const patienceMs = options.patienceMs ?? PATIENCE_MS;
+  return withFolderLock(dir, { signal, patienceMs }, async () => {
+    // While this one waited, another process may have done what was asked for.
+    const standing = readStanding(dir, options);
+    const isNew = standing?.certificate.sha256 !== before?.certificate.sha256;
+    if (standing !== undefined && isGood(standing) && (isNew || !force)) return stay(standing);
+    return enrollHoldingLock(options);
+  });
+}
+
+/** Enrols whatever stands in the folder, whose lock the caller holds. Throws ClientError. */
+export async function enrollHoldingLock(options: EnrollOptions): Promise<Enrolment> {
+  const { dir } = options;
   const token = await readToken(options.token);
   const claims = readClaims(token);
   const url = options.url ?? claims.url;

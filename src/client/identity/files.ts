@@ -88,22 +88,45 @@ export function writeIdentity(
 
 /** The current set; undefined when there has never been one. Throws ClientError when it is not whole. */
 export function readIdentity(dir: string): IdentitySet | undefined {
-  // Resolved once, so that a change between two reads cannot mix two generations.
-  let folder: string;
+  for (;;) {
+    // Resolved once, so that a change between two reads cannot mix two generations.
+    const generation = currentOf(dir);
+    if (generation === undefined) return undefined;
+    try {
+      return readGeneration(dir, generation);
+    } catch (error) {
+      // Renewed twice while it was read: the generation is gone, and a newer one is there.
+      if (currentOf(dir) === generation) throw error;
+    }
+  }
+}
+
+function currentOf(dir: string): string | undefined {
   try {
-    folder = join(dir, readlinkSync(join(dir, CURRENT)));
+    return readlinkSync(join(dir, CURRENT));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw unreadable(dir, error);
   }
-  try {
-    const read = (file: string) => readFileSync(join(folder, file), "utf8");
-    return Object.fromEntries(
-      entriesOf(identityFiles).map(([kind, file]) => [kind, read(file)]),
-    ) as unknown as IdentitySet;
-  } catch (error) {
-    throw unreadable(dir, error);
-  }
+}
+
+function readGeneration(dir: string, generation: string): IdentitySet {
+  const folder = join(dir, generation);
+  const read = (file: string): string => {
+    try {
+      return readFileSync(join(folder, file), "utf8");
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const problem =
+        code === "ENOENT"
+          ? `is missing. Put it back, or enrol anew: countersign enroll --force --out ${dir}`
+          : `cannot be read (${code}). Make it readable for the user of this process.`;
+      throw new ClientError("bad-folder", `${join(folder, file)} ${problem}`, { cause: error });
+    }
+  };
+  return Object.fromEntries(
+    entriesOf(identityFiles).map(([kind, file]) => [kind, read(file)]),
+  ) as unknown as IdentitySet;
 }
 
 /** The key of an enrolment that did not come to its end, PEM. */

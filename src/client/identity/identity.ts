@@ -1,6 +1,7 @@
 /** What a service is to others: its key, its certificate, and whom it trusts. */
 
 import { createPrivateKey, type KeyObject } from "node:crypto";
+import { join } from "node:path";
 import { encodePem } from "../../der/pem.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import { publicKeyOf } from "../../x509/key/read-public.ts";
@@ -8,7 +9,7 @@ import { formatGeneralName } from "../../x509/name/general-name.ts";
 import { formatName } from "../../x509/name/read.ts";
 import { ClientError } from "../problem.ts";
 import { findPath, readCertificates } from "../revocation/chain.ts";
-import { type IdentitySet, readIdentity, writeIdentity } from "./files.ts";
+import { type IdentitySet, identityFiles, readIdentity, writeIdentity } from "./files.ts";
 
 /** Where an identity came from and how it is renewed; no secret is in it. */
 export interface EnrolmentRecord {
@@ -52,6 +53,9 @@ export interface IdentityStanding {
   readonly sha256: string;
 }
 
+/** Where a set comes from that is not on disk yet. */
+const ANSWER = "the answer";
+
 /** Reads the identity of a folder; undefined when there is none. Throws ClientError `bad-folder`. */
 export function loadIdentity(dir: string): Identity | undefined {
   const set = readIdentity(dir);
@@ -83,7 +87,7 @@ export function assembleIdentity(parts: {
     root: rootPem,
     record: `${JSON.stringify(record, null, 2)}\n`,
   };
-  const identity = understand(set, "the answer");
+  const identity = understand(set, ANSWER);
   // A certificate that starts a moment from now comes from an authority whose clock is ahead.
   const at = new Date(Math.max(now.getTime(), leaf.notBefore.getTime()));
   if (findPath(leaf, issuers, [identity.root], at) === undefined) {
@@ -122,25 +126,46 @@ export function standingOf({ certificate }: Identity): IdentityStanding {
 }
 
 function understand(set: IdentitySet, where: string): Identity {
-  const broken = (why: string) => new ClientError("bad-folder", `${where}: ${why}.`);
-  let key: KeyObject;
-  let record: EnrolmentRecord;
-  let leaf: Certificate | undefined;
-  let issuers: readonly Certificate[];
-  let root: Certificate | undefined;
-  try {
-    key = createPrivateKey(set.key);
-    record = JSON.parse(set.record) as EnrolmentRecord;
-    [leaf, ...issuers] = readCertificates(set.fullchain);
-    [root] = readCertificates(set.root);
-  } catch (error) {
-    throw broken(error instanceof Error ? error.message : String(error));
-  }
+  const isFolder = where !== ANSWER;
+  const broken = (why: string) =>
+    new ClientError(
+      "bad-folder",
+      isFolder
+        ? `${why}. Put it back from a backup or from ${join(where, "generations")}, or enrol anew: countersign enroll --force --out ${where}`
+        : `${where}: ${why}.`,
+    );
+  /** Reads one file; what it holds and is not is said in words, never in those of a library. */
+  const part = <T>(kind: keyof IdentitySet, wanted: string, read: (text: string) => T): T => {
+    const text = set[kind];
+    const name = isFolder ? join(where, identityFiles[kind]) : identityFiles[kind];
+    if (text.trim() === "") throw broken(`${name} is empty; it should hold ${wanted}`);
+    try {
+      return read(text);
+    } catch {
+      throw broken(`${name} is damaged: it does not hold ${wanted}`);
+    }
+  };
+  const key = part("key", "a private key in PEM, not encrypted", (text) => createPrivateKey(text));
+  const record = part("record", "the record of an enrolment in JSON", readRecord);
+  const [leaf, ...issuers] = part("fullchain", "certificates in PEM", readCertificates);
+  const [root] = part("root", "the root certificate in PEM", readCertificates);
   if (leaf === undefined || root === undefined) throw broken("a certificate is missing");
   if (publicKeyOf(key).spkiSha256 !== leaf.spkiSha256) {
-    throw broken(`the certificate ${leaf.serial} belongs to another key`);
+    const [keyName, chainName] = [identityFiles.key, identityFiles.fullchain];
+    throw broken(
+      `${isFolder ? join(where, keyName) : keyName} is another key than that of the certificate ${leaf.serial} in ${chainName}`,
+    );
   }
   return { set, key, certificate: leaf, issuers, root, record };
+}
+
+function readRecord(text: string): EnrolmentRecord {
+  const record = JSON.parse(text) as Partial<EnrolmentRecord> | null;
+  const texts = [record?.url, record?.keyType, record?.obtainedAt];
+  if (!texts.every((one) => typeof one === "string")) throw new RangeError("a field is missing");
+  if (typeof record?.asked !== "object" || record.asked === null) throw new RangeError("asked");
+  if (Number.isNaN(Date.parse(record.obtainedAt ?? ""))) throw new RangeError("obtainedAt");
+  return record as EnrolmentRecord;
 }
 
 function readAnswer(chainPem: string): readonly Certificate[] {

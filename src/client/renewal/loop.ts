@@ -94,6 +94,7 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
     rekey,
     asked,
     force: true,
+    known: identity?.certificate.sha256,
     idempotencyKey,
     signal,
     now,

@@ -10,7 +10,7 @@ import {
   readRenewalInfo,
   renewCertificate,
 } from "../authority.ts";
-import { type EnrollOptions, enroll } from "../enroll.ts";
+import { type EnrollOptions, enrollHoldingLock } from "../enroll.ts";
 import {
   assembleIdentity,
   type Identity,
@@ -18,6 +18,7 @@ import {
   saveIdentity,
 } from "../identity/identity.ts";
 import { readKeyType } from "../identity/keys.ts";
+import { withFolderLock } from "../identity/lock.ts";
 import { ClientError, describeProblem } from "../problem.ts";
 import type { TokenSource } from "../token.ts";
 import { type Lifetime, renewalInstant } from "./schedule.ts";
@@ -26,6 +27,8 @@ export interface RenewOptions {
   readonly dir: string;
   /** Renew although it is not due. */
   readonly force?: boolean | undefined;
+  /** SHA-256 of the certificate that was found due; by default the one in the folder. */
+  readonly known?: string | undefined;
   /** With a new key of the same type. */
   readonly rekey?: boolean | undefined;
   /** For a new enrolment when the certificate is gone, expired or refused; by default the recorded one. */
@@ -52,30 +55,59 @@ export type FirstEnrolment = Partial<
 
 export type Renewal =
   | { readonly outcome: "not-due"; readonly identity: Identity; readonly due: Date }
+  /** Another process renewed it in the meantime. */
+  | { readonly outcome: "found"; readonly identity: Identity }
   | {
       readonly outcome: "renewed" | "enrolled";
       readonly identity: Identity;
       readonly notices: readonly string[];
     };
 
+/** How long another process is waited for, at most, and at least. */
+const PATIENCE_MS = { most: 60_000, least: 1_000 };
+
 /**
- * Renews the identity of a folder when it is due. Whatever fails, the files stay as they were.
- * Throws ClientError.
+ * Renews the identity of a folder when it is due. Of several processes on one folder one renews,
+ * and the others take what it made. Whatever fails, the files stay as they were. Throws ClientError.
  */
 export async function renew(options: RenewOptions): Promise<Renewal> {
-  const { dir, now = () => new Date() } = options;
-  const held = loadHeld(options);
-  if (held === undefined) return enrollAgain(options, undefined, undefined);
-  const due = options.force ? now() : await dueInstant(held, options);
-  if (due > now()) return { outcome: "not-due", identity: held, due };
+  const { dir, signal, now = () => new Date() } = options;
+  const before = loadHeld(options);
+  if (before !== undefined && !options.force) {
+    const due = await dueInstant(before, options);
+    if (due > now()) return { outcome: "not-due", identity: before, due };
+  }
+  const known = options.known ?? before?.certificate.sha256;
+  return withFolderLock(dir, { signal, patienceMs: patienceFor(before, now()) }, async () => {
+    const held = loadHeld(options);
+    if (held === undefined) return enrollAgain(options, undefined, undefined);
+    if (held.certificate.sha256 !== known && held.certificate.notAfter > now()) {
+      return { outcome: "found", identity: held };
+    }
+    return renewOrEnrol(held, options, now);
+  });
+}
+
+async function renewOrEnrol(
+  held: Identity,
+  options: RenewOptions,
+  now: () => Date,
+): Promise<Renewal> {
   try {
     const { identity, notices } = await renewHeld(held, options);
-    saveIdentity(dir, identity);
+    saveIdentity(options.dir, identity);
     return { outcome: "renewed", identity, notices };
   } catch (error) {
     if (!endsLineage(error, held, now())) throw error;
     return enrollAgain(options, held, error);
   }
+}
+
+/** A part of what is left, so that a process that hangs does not let the certificate expire. */
+function patienceFor(held: Identity | undefined, now: Date): number {
+  const { most, least } = PATIENCE_MS;
+  const left = held === undefined ? most : held.certificate.notAfter.getTime() - now.getTime();
+  return Math.max(least, Math.min(most, left / 4));
 }
 
 /** The life of an identity as the schedule wants it. */
@@ -185,10 +217,9 @@ async function enrollAgain(
         : `${describeProblem(reason)}\nNo token source is configured for a new enrolment.`;
     throw new ClientError("no-credential", message, { cause: reason });
   }
-  const enrolling = enroll({
+  const enrolling = enrollHoldingLock({
     dir,
     token,
-    force: true,
     patienceMs: 0,
     signal: options.signal,
     url: options.url ?? record?.url,

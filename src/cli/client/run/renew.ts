@@ -84,13 +84,19 @@ async function passOn(dir: string, hook: Hook): Promise<void> {
   );
 }
 
+const outcomes = {
+  renewed: "Renewed",
+  enrolled: "Enrolled again",
+  found: "Another process renewed it",
+} as const;
+
 /** One line on what happened. */
 function describe(result: Renewal): string {
   const { serial, subject, notAfter } = standingOf(result.identity);
   const until = notAfter.toISOString();
   return result.outcome === "not-due"
     ? `${subject} is good until ${until}; renewal is due on ${result.due.toISOString()}. Nothing was done.`
-    : `${result.outcome === "renewed" ? "Renewed" : "Enrolled again"}: certificate ${serial} for ${subject}, until ${until}`;
+    : `${outcomes[result.outcome]}: certificate ${serial} for ${subject}, until ${until}`;
 }
 
 function isUsable(dir: string): boolean {
