@@ -55,9 +55,14 @@ export interface CompiledConfig {
   readonly rates:
     | Readonly<Record<"perAddress" | "perIdentity" | "enrolment" | "renewal", RateLimit>>
     | undefined;
+  /** How many lists stream at once. */
+  readonly exports: { readonly perIdentity: number; readonly inAll: number };
   readonly bodyBytes: number;
   readonly timeouts: Readonly<
-    Record<"headersSeconds" | "requestSeconds" | "handshakeSeconds", number>
+    Record<
+      "headersSeconds" | "requestSeconds" | "handshakeSeconds" | "stalledReaderSeconds",
+      number
+    >
   >;
   readonly crl: {
     readonly validitySeconds: number;
@@ -112,11 +117,13 @@ export function compileConfig(loaded: LoadedConfig): Outcome<CompiledConfig> {
           renewal: rateLimit(limits.renewal),
         }
       : undefined,
+    exports: { perIdentity: limits.exportsPerIdentity, inAll: limits.exports },
     bodyBytes: limits.bodyBytes,
     timeouts: {
       headersSeconds: limits.headersTimeout,
       requestSeconds: limits.requestTimeout,
       handshakeSeconds: limits.handshakeTimeout,
+      stalledReaderSeconds: limits.stalledReader,
     },
     crl: {
       validitySeconds: values.crl.validity,

@@ -43,6 +43,10 @@ declare module "fastify" {
     /** How the callers of this route prove themselves: its scope says it, by `proveCallers`. */
     proof?: ConnectionProof | BodyProof;
   }
+  interface FastifyInstance {
+    /** Proves a request's caller once more, for what takes long; throws as the first proof does. */
+    admitAgain(request: FastifyRequest): Promise<void>;
+  }
   interface FastifyRequest {
     caller: Caller;
     /** The certificate that the peer proved to hold on this connection, DER. */
@@ -129,11 +133,13 @@ export function requireCallers(app: FastifyInstance, authority: Authority): void
     if (rule === undefined || isOpen(rule) || proof?.within !== "body") return;
     await admit(authority, request, await proof.resolve(request, rule));
   });
-  app.addHook("preHandler", async (request) => {
+  app.decorate("admitAgain", async (request: FastifyRequest) => {
     const { caller: rule, proof } = request.routeOptions.config;
     if (rule === undefined || isOpen(rule) || proof?.within !== "connection") return;
-    if (request.method === "GET" || request.method === "HEAD") return;
     await admit(authority, request, await proof.resolveAgain(request, rule));
+  });
+  app.addHook("preHandler", async (request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") await app.admitAgain(request);
   });
 }
 

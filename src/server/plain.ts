@@ -10,6 +10,7 @@ import { KEEP_ALIVE_MS, overdueInterval } from "./tls.ts";
 export interface PlainTimeouts {
   readonly headersSeconds: number;
   readonly requestSeconds: number;
+  readonly stalledReaderSeconds: number;
 }
 
 /** The routes of REST are on the TLS listener: no answer here sends anybody to them. */
@@ -46,6 +47,7 @@ export async function buildPlainServer(
         },
         answerFirst(operations, { log, ...(count && { count }) }, { next, isOpen }),
       );
+      server.timeout = timeouts.stalledReaderSeconds * 1000;
       return server;
     },
   });

@@ -119,6 +119,7 @@ export function tlsSettingsOf(config: CompiledConfig, issuers: Issuers): TlsSett
     handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
     headersTimeoutSeconds: config.timeouts.headersSeconds,
     requestTimeoutSeconds: config.timeouts.requestSeconds,
+    stalledReaderSeconds: config.timeouts.stalledReaderSeconds,
   };
 }
 

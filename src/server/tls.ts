@@ -16,6 +16,8 @@ export interface TlsSettings {
   readonly handshakeTimeoutSeconds: number;
   readonly headersTimeoutSeconds: number;
   readonly requestTimeoutSeconds: number;
+  /** A connection that moves no byte for so long is cut off, unless it waits for its next request. */
+  readonly stalledReaderSeconds: number;
 }
 
 /** Idle time after which a kept-alive connection is closed; longer than common client pools keep one. */
@@ -61,6 +63,7 @@ export function createTlsServer(
     },
     listener,
   );
+  server.timeout = settings.stalledReaderSeconds * 1000;
   return server;
 }
 

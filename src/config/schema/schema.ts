@@ -151,6 +151,24 @@ const limitsSchema = Type.Object(
     perIdentity: rate("For one certificate or token.", 1200),
     enrolment: rate("New certificates by token or operator, in all.", 30_000),
     renewal: rate("Renewals, in all; enrolments cannot use them up.", 30_000),
+    exports: count(1, 1000, {
+      description:
+        "How many lists of the index (NDJSON, CSV, index.txt) stream at once, in all. Each process counts its own.",
+      default: 8,
+      examples: [8],
+    }),
+    exportsPerIdentity: count(1, 1000, {
+      description: "The same for one certificate.",
+      default: 2,
+      examples: [2],
+    }),
+    stalledReader: duration({
+      description: "How long a client may take nothing of an answer before it is cut off.",
+      least: 1,
+      most: 3600,
+      default: "30s",
+      examples: ["30s"],
+    }),
     bodyBytes: count(1024, 65_536, {
       description: "Largest request body.",
       unit: "bytes",

@@ -1,6 +1,5 @@
 /** The index in each of its formats. JSON is paged; the others stream with bounded memory. */
 
-import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
@@ -13,6 +12,7 @@ import { parseSerialPrefix } from "../../x509/serial.ts";
 import { Problem } from "../problem.ts";
 import { chooseType, readInstant, unreadable, unreadableRefusal, unwrap } from "./bodies.ts";
 import { type Entry, toEntry, toFullEntry } from "./entry.ts";
+import type { Exports } from "./exports.ts";
 import type { indexQuery } from "./schemas.ts";
 
 /** The query string of `GET /v1/certificates`, validated by its schema. */
@@ -39,6 +39,7 @@ export async function certificatesAnswer(
   request: FastifyRequest,
   reply: FastifyReply,
   query: IndexQuery,
+  exports: Exports,
 ): Promise<FastifyReply> {
   const type = unwrap(chooseType(request, [jsonType, ndjsonType, csvType, indexType]));
   const filters = readFilters(query, authority.now());
@@ -54,9 +55,7 @@ export async function certificatesAnswer(
     }
   }
   reply.type(type === indexType ? `${type}; charset=utf-8` : type);
-  return reply.send(
-    Readable.from(linesOf(authority, filters, type, withPem), { highWaterMark: 1 }),
-  );
+  return exports.send(request, reply, () => linesOf(authority, filters, type, withPem));
 }
 
 async function* linesOf(

@@ -14,6 +14,7 @@ import { auditRoutes } from "./audit.ts";
 import { readBodies } from "./body-types.ts";
 import { caRoutes } from "./ca.ts";
 import { certificateRoutes } from "./certificates/routes.ts";
+import { Exports } from "./exports.ts";
 import { authorityChecks, healthRoutes } from "./health.ts";
 import { policyRoutes } from "./policy.ts";
 import { renewalInfoRoutes } from "./renewal-info.ts";
@@ -35,7 +36,7 @@ export async function restScope(scope: FastifyInstance, parts: RestParts): Promi
   readBodies(scope);
   proveCallers(scope, provenByConnection(authority));
 
-  certificateRoutes(scope, authority, config.indexReaders);
+  certificateRoutes(scope, authority, config.indexReaders, new Exports(config.exports));
   renewalInfoRoutes(scope, authority);
   caRoutes(scope, authority, (issuer) => caUrls(config, issuer));
   policyRoutes(scope, authority);

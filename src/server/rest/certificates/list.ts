@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../../authority/authority.ts";
+import type { Exports } from "../exports.ts";
 import { certificatesAnswer, type IndexQuery, listingTypes } from "../listing.ts";
 import { indexQuery } from "../schemas.ts";
 
@@ -8,7 +9,7 @@ const schema = {
   tags: ["index"],
   summary: "Search the issuance index",
   description:
-    "JSON pages with a cursor; NDJSON and CSV stream everything that matches; text/plain is OpenSSL's `index.txt`.",
+    "JSON pages with a cursor; NDJSON and CSV stream everything that matches; text/plain is OpenSSL's `index.txt`. Few streams run at once (429 above); one that nobody reads is ended.",
   querystring: indexQuery,
   response: { 200: { description: "What matches.", ...listingTypes } },
 };
@@ -18,6 +19,7 @@ export function listRoute(
   app: FastifyInstance,
   authority: Authority,
   readers: "certificate" | "operator",
+  exports: Exports,
 ): void {
   app.get(
     "/v1/certificates",
@@ -26,6 +28,6 @@ export function listRoute(
       schema,
     },
     async (request, reply) =>
-      certificatesAnswer(authority, request, reply, request.query as IndexQuery),
+      certificatesAnswer(authority, request, reply, request.query as IndexQuery, exports),
   );
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../../authority/authority.ts";
+import type { Exports } from "../exports.ts";
 import { checkRoute } from "./check.ts";
 import { findRoute } from "./find.ts";
 import { issueRoute } from "./issue.ts";
@@ -12,11 +13,12 @@ export function certificateRoutes(
   app: FastifyInstance,
   authority: Authority,
   readers: "certificate" | "operator",
+  exports: Exports,
 ): void {
   issueRoute(app, authority);
   checkRoute(app, authority);
   renewRoute(app, authority);
-  listRoute(app, authority, readers);
+  listRoute(app, authority, readers, exports);
   findRoute(app, authority, readers);
   revokeRoute(app, authority);
 }
