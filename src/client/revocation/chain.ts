@@ -125,9 +125,9 @@ export class Authorities {
       );
   }
 
-  #mayIssue({ certificate, key }: Issuer, child: Certificate, search: Search): boolean {
+  #mayIssue({ certificate, key, isRoot }: Issuer, child: Certificate, search: Search): boolean {
     const problem =
-      issuerProblem(certificate) ??
+      issuerProblem(certificate, isRoot) ??
       (isValidAt(certificate, search.now) ? undefined : "is not in force now") ??
       (key === undefined ? "has a key that cannot be used" : undefined);
     if (problem !== undefined) {

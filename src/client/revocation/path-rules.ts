@@ -1,5 +1,6 @@
 /** What a certificate and a whole path must keep beside signatures, as `openssl verify -purpose`. */
 
+import { DerReader } from "../../der/reader.ts";
 import type { Certificate } from "../../x509/certificate/read.ts";
 import {
   extendedKeyUsageOids,
@@ -75,12 +76,20 @@ export function purposeProblem(certificate: Certificate, purpose: Purpose): stri
 }
 
 /** Why a certificate may not sign others at all, wherever it stands; undefined when it may. */
-export function issuerProblem({ basicConstraints, keyUsage }: Certificate): string | undefined {
-  if (basicConstraints?.ca !== true) return "is not a CA (basicConstraints)";
+export function issuerProblem(certificate: Certificate, isRoot: boolean): string | undefined {
+  const { basicConstraints, keyUsage } = certificate;
+  const isCa = basicConstraints?.ca === true || (isRoot && isVersion1(certificate));
+  if (!isCa) return "is not a CA (basicConstraints)";
   if (keyUsage !== undefined && !keyUsage.includes("keyCertSign")) {
     return "may not sign certificates (keyUsage without keyCertSign)";
   }
   return undefined;
+}
+
+/** Extensions came with version 3: an old root cannot say that it is a CA, and is trusted to be one. */
+function isVersion1({ tbs }: Certificate): boolean {
+  const version = new DerReader(tbs).enter(0x30, "tbsCertificate").peek();
+  return version !== 0xa0;
 }
 
 /** Why a certificate cannot be used whatever it is for (RFC 5280 4.2); undefined when it can. */

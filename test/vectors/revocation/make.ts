@@ -49,6 +49,12 @@ const leafLines = [
   "extendedKeyUsage = clientAuth,serverAuth",
 ];
 
+function generateKey(kind: "ec" | "rsa" | "rsa-pss") {
+  if (kind === "ec") return generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const size = { modulusLength: 2048 };
+  return kind === "rsa" ? generateKeyPairSync("rsa", size) : generateKeyPairSync("rsa-pss", size);
+}
+
 export class Maker {
   readonly folder = mkdtempSync(join(tmpdir(), "countersign-vectors-"));
   #count = 0;
@@ -71,12 +77,9 @@ export class Maker {
     return { cert: this.pem(made), key: readFileSync(this.path(`${made.key}.key`), "utf8") };
   }
 
-  newKey(kind: "ec" | "rsa" = "ec"): string {
+  newKey(kind: "ec" | "rsa" | "rsa-pss" = "ec"): string {
     const name = `key${++this.#count}`;
-    const { privateKey } =
-      kind === "ec"
-        ? generateKeyPairSync("ec", { namedCurve: "P-256" })
-        : generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const { privateKey } = generateKey(kind);
     const pem = privateKey.export({ type: "pkcs8", format: "pem" });
     writeFileSync(this.path(`${name}.key`), pem, { mode: 0o600 });
     return name;
@@ -88,6 +91,22 @@ export class Maker {
 
   leaf(by: Made, terms: CertificateTerms = {}): Made {
     return this.#certificate(leafLines, { by, ...terms });
+  }
+
+  /** A self-signed certificate of version 1, which has no extensions. */
+  version1(subject: string): Made {
+    const name = `cert${++this.#count}`;
+    const key = this.newKey();
+    writeFileSync(this.path(`${name}.cnf`), "[req]\ndistinguished_name = dn\n[dn]\n");
+    this.openssl(
+      ...["req", "-new", "-config", `${name}.cnf`, "-key", `${key}.key`, "-subj", subject],
+      ...["-out", `${name}.csr`],
+    );
+    this.openssl(
+      ...["x509", "-req", "-in", `${name}.csr`, "-signkey", `${key}.key`, "-days", "30"],
+      ...["-set_serial", "1", "-out", `${name}.pem`],
+    );
+    return { name, key, serial: "01" };
   }
 
   #certificate(usual: readonly string[], terms: CertificateTerms): Made {

@@ -148,6 +148,36 @@ const chainRows: readonly Row[] = [
   }],
 ];
 
+/** Certificates of other times and programs, in the place of the root or below it. */
+const oldRows: readonly Row[] = [
+  ["root-sha1", "a root that signed itself with SHA-1", "accepted", (maker) => {
+    const root = maker.authority({ subject: "/CN=SHA-1 Root", args: ["-sha1"] });
+    const ca = maker.authority({ by: root });
+    return { leaf: maker.leaf(ca), issuers: [ca], roots: [root] };
+  }],
+  ["root-v1", "a root of version 1", "accepted", (maker) => {
+    const root = maker.version1("/CN=Version 1 Root");
+    const ca = maker.authority({ by: root, extensions: ["authorityKeyIdentifier = none"] });
+    const lists = [maker.list(root, { extensions: [] }), maker.list(ca)];
+    return { leaf: maker.leaf(ca), issuers: [ca], roots: [root], lists };
+  }],
+  ["root-bare", "a root of version 3 without basicConstraints", "refused", (maker) => {
+    const root = maker.authority({ subject: "/CN=Bare Root", extensions: ["basicConstraints =", "keyUsage ="] });
+    return { leaf: maker.leaf(root), issuers: [], roots: [root] };
+  }],
+  ["key-pss", "a CA with a key for RSASSA-PSS only", "accepted", (maker, { root }) => {
+    const ca = maker.authority({ by: root, key: maker.newKey("rsa-pss") });
+    return { leaf: maker.leaf(ca), issuers: [ca], roots: [root] };
+  }],
+  ["aki", "a key identifier that is not the CA's", "refused", path({}, { extensions: ["authorityKeyIdentifier = DER:300480020102"] })],
+  ["leaf-ca", "a CA as the peer", "accepted", path({}, { extensions: ["basicConstraints = critical,CA:TRUE"] })],
+  ["renewed-ca", "two certificates of one CA key", "accepted", (maker, { root }) => {
+    const first = maker.authority({ by: root, subject: "/CN=Renewed" });
+    const second = maker.authority({ by: root, subject: "/CN=Renewed", key: first.key });
+    return { leaf: maker.leaf(first), issuers: [first, second], roots: [root] };
+  }],
+];
+
 const pss = (salt: string) => [
   ...["-sigopt", "rsa_padding_mode:pss", "-sigopt", `rsa_pss_saltlen:${salt}`, "-sha256"],
 ];
@@ -174,6 +204,7 @@ export const pathCases: readonly Case[] = [
   ...nameRows,
   ...useRows,
   ...chainRows,
+  ...oldRows,
   ...signatureRows,
 ].map(([id, title, expected, make, purpose]) => ({
   id,
