@@ -1,19 +1,10 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import {
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 const audit = async (query: string) =>
   (await authority.call("GET", `/v1/audit?${query}`, { as: authority.operator })).json.items;

@@ -6,20 +6,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "countersign-bodies-"));
-let authority: TestAuthority;
 
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   writeFileSync(join(folder, "root.crt"), authority.root);
   writeFileSync(join(folder, "operator.crt"), authority.operator.cert);
   writeFileSync(join(folder, "operator.key"), authority.operator.key);
 });
 afterAll(async () => {
-  await authority?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -3,16 +3,11 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Fastify from "fastify";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Authority } from "../../src/authority/authority.ts";
 import { type CallerRule, callerRules, requireCallers } from "../../src/server/caller.ts";
-import {
-  type Holder,
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-} from "../helpers/authority.ts";
+import { type Holder, makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 /** Who tries each route, and what credential class they are in truth. */
 type Visitor =
@@ -27,17 +22,16 @@ type Visitor =
   | "operator"
   | "token";
 
-let authority: TestAuthority;
 let visitors: Record<Visitor, { as?: Holder; token?: () => Promise<string> }>;
 let clockOffset = 0;
 
+const authority = useAuthority({
+  clock: () => new Date(Date.now() + clockOffset),
+  config: (yaml) => {
+    yaml["backdate"] = 0;
+  },
+});
 beforeAll(async () => {
-  authority = await startAuthority({
-    clock: () => new Date(Date.now() + clockOffset),
-    config: (yaml) => {
-      yaml["backdate"] = 0;
-    },
-  });
   const [expired, revoked, held, serverOnly, holder] = [
     await authority.enrol({ cn: "expired", validity: "1s" }),
     await authority.enrol({ cn: "revoked" }),
@@ -83,7 +77,6 @@ beforeAll(async () => {
     token: { token: () => authority.mint({ profile: "client", cn: "walk" }) },
   };
 });
-afterAll(() => authority?.stop());
 
 /** A certificate with the same names and the same serial, of a CA with the same names. */
 async function strangerLike(holder: Holder & { serial: string }): Promise<Holder> {

@@ -2,19 +2,18 @@ import { execFile, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import type { Holder } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const run = promisify(execFile);
 const main = new URL("../../src/cli/main.ts", import.meta.url).pathname;
-let authority: TestAuthority;
 let holder: Holder & { serial: string };
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   holder = await authority.enrol({ profile: "server", cn: "web", sans: ["dns:web.example.test"] });
 });
-afterAll(() => authority?.stop());
 
 /** Runs the program; gives what it printed and its exit code. */
 async function countersign(...args: string[]): Promise<{ out: string; err: string; code: number }> {

@@ -1,22 +1,20 @@
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { beforeAll, describe, expect, test } from "vitest";
 import { countersign } from "../helpers/openssl-ca.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let serial: string;
 let held: string;
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   ({ serial } = await authority.enrol({ cn: "web" }));
   ({ serial: held } = await authority.enrol({ cn: "held" }));
   const path = `/v1/certificates/${held}/revoke`;
   const body = { reason: "certificateHold" };
   await authority.call("POST", path, { as: authority.operator, body });
 });
-afterAll(() => authority?.stop());
 
 const doctor = (...args: string[]) => countersign("doctor", "--data", authority.folder, ...args);
 

@@ -2,18 +2,18 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parseIndex } from "../../src/openssl/index-txt.ts";
 import { filterEntries } from "../../src/store/index/filters.ts";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { type Holder, startAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let offset = 0;
 const made: Record<string, Holder & { serial: string }> = {};
 
+const authority = useAuthority({ clock: () => new Date(Date.now() + offset) });
 beforeAll(async () => {
-  authority = await startAuthority({ clock: () => new Date(Date.now() + offset) });
   made["web"] = await authority.enrol({
     profile: "server",
     cn: "web",
@@ -30,7 +30,6 @@ beforeAll(async () => {
   await revoke("gone", "keyCompromise");
   await revoke("held", "certificateHold");
 });
-afterAll(() => authority?.stop());
 
 const revoke = (name: string, reason: string) =>
   authority.call("POST", `/v1/certificates/${made[name]?.serial}/revoke`, {

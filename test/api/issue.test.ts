@@ -4,18 +4,17 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import supertest from "supertest";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
 import { parseCertificateChain } from "../../src/x509/certificate/read.ts";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { makeCsr, newKey, startAuthority } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 const folder = mkdtempSync(join(tmpdir(), "issue-"));
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   writeFileSync(join(folder, "root.crt"), authority.root);
 });
-afterAll(() => authority?.stop());
 
 const sans = ["dns:web.example.test", "ip:10.1.2.3"];
 const csr = () => makeCsr({ key: newKey(), sans });

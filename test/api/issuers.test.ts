@@ -13,19 +13,13 @@ import { parseCertificate } from "../../src/x509/certificate/read.ts";
 import { parseCrl } from "../../src/x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
-import {
-  type Holder,
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-} from "../helpers/authority.ts";
+import { type Holder, makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "issuers-"));
 const names = { old: "CN=Example Internal CA", young: "CN=Second Issuing" };
 type Which = keyof typeof names;
 const both = ["old", "young"] as const;
-let authority: TestAuthority;
 /** From the second start on, this one issues and the first one retires. */
 let second: IssuerFiles | undefined;
 const leaves = {} as Record<Which, Holder & { serial: string; file: string }>;
@@ -91,11 +85,11 @@ function makeIssuer(name: string, organization = "Example"): IssuerFiles {
   } as IssuerFiles;
 }
 
+const authority = useAuthority({
+  compiled: (config) =>
+    second === undefined ? config : { ...config, issuers: [second, ...config.issuers] },
+});
 beforeAll(async () => {
-  authority = await startAuthority({
-    compiled: (config) =>
-      second === undefined ? config : { ...config, issuers: [second, ...config.issuers] },
-  });
   writeFileSync(join(folder, "root.pem"), authority.root);
   await enrol("old");
   second = makeIssuer("Second");
@@ -107,7 +101,6 @@ beforeAll(async () => {
   }
 }, 60_000);
 afterAll(async () => {
-  await authority?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

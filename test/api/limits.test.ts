@@ -1,25 +1,22 @@
 import { connect as connectTcp } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import { makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["limits"] = {
-        perAddress: { max: 400, window: "1h" },
-        perIdentity: { max: 40, window: "1h" },
-        enrolment: { max: 8, window: "1h" },
-        renewal: { max: 5, window: "1h" },
-        headersTimeout: "1s",
-        requestTimeout: "2s",
-        handshakeTimeout: "1s",
-      };
-    },
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["limits"] = {
+      perAddress: { max: 400, window: "1h" },
+      perIdentity: { max: 40, window: "1h" },
+      enrolment: { max: 8, window: "1h" },
+      renewal: { max: 5, window: "1h" },
+      headersTimeout: "1s",
+      requestTimeout: "2s",
+      handshakeTimeout: "1s",
+    };
+  },
 });
-afterAll(() => authority?.stop());
 
 describe("limits (S-28)", () => {
   test("enrolments cannot use up the share of renewals", async () => {

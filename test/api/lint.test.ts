@@ -2,19 +2,16 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Templates } from "../../src/authority/templates.ts";
 import type { CertificatePlan } from "../../src/policy/decide.ts";
 import { publicKeyOf } from "../../src/x509/key/read-public.ts";
 import { makeName } from "../../src/x509/name/read.ts";
-import { newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 const folder = mkdtempSync(join(tmpdir(), "lint-"));
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 const lint = (...args: string[]) =>
   spawnSync(

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { beforeAll, describe, expect, test } from "vitest";
 import { freePort } from "../helpers/free-port.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let port: number;
 beforeAll(async () => {
   port = await freePort();
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["listen"].metricsPort = port;
-    },
-  });
 });
-afterAll(() => authority?.stop());
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["listen"].metricsPort = port;
+  },
+});
 
 describe("GET /metrics", () => {
   test("counts requests by route, for operators over TLS", async () => {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { callerRules } from "../../src/server/caller.ts";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { answerChecker } from "../helpers/openapi.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 interface Operation {
   readonly operationId: string;
@@ -12,17 +12,15 @@ interface Operation {
   readonly responses: Record<string, { description: string }>;
 }
 
-let authority: TestAuthority;
 let document: {
   openapi: string;
   paths: Record<string, Record<string, Operation>>;
   components: { securitySchemes: object };
 };
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   document = (await authority.call("GET", "/openapi.json")).json;
 });
-afterAll(() => authority?.stop());
 
 describe("the OpenAPI document", () => {
   test("is 3.1, with bearer and mutualTLS, the same as JSON and as YAML", async () => {

@@ -3,14 +3,11 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { describe, expect, test, vi } from "vitest";
+import { startAuthority } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 /** The serial that the listener presents to a new connection. */
 function presented(host = "localhost"): Promise<string> {

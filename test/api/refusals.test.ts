@@ -3,23 +3,13 @@ import { createPrivateKey, createPublicKey, hash } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { catalogue } from "../../src/refusal.ts";
-import {
-  makeCsr,
-  newKey,
-  pemOf,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { makeCsr, newKey, pemOf, startAuthority, testSubject } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 const folder = mkdtempSync(join(tmpdir(), "refusals-"));
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 const sans = ["dns:web.example.test"];
 

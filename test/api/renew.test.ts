@@ -1,34 +1,23 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
-import {
-  type Holder,
-  keyOf,
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { type Holder, keyOf, makeCsr, newKey, testSubject } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let offset = 0;
 
-beforeAll(async () => {
-  authority = await startAuthority({
-    clock: () => new Date(Date.now() + offset),
-    config: (yaml) => {
-      const client = yaml["profiles"].client;
-      yaml["profiles"].capped = { ...client, validity: "1h", renew: { maxLineageAge: "2h" } };
-      yaml["profiles"].fixed = { ...client, renew: { allowNewKey: false } };
-      yaml["profiles"].single = { ...client, renew: { revokeOld: true } };
-      yaml["profiles"].graceful = { ...client, validity: "1h", renew: { graceAfterExpiry: "1d" } };
-    },
-  });
+const authority = useAuthority({
+  clock: () => new Date(Date.now() + offset),
+  config: (yaml) => {
+    const client = yaml["profiles"].client;
+    yaml["profiles"].capped = { ...client, validity: "1h", renew: { maxLineageAge: "2h" } };
+    yaml["profiles"].fixed = { ...client, renew: { allowNewKey: false } };
+    yaml["profiles"].single = { ...client, renew: { revokeOld: true } };
+    yaml["profiles"].graceful = { ...client, validity: "1h", renew: { graceAfterExpiry: "1d" } };
+  },
 });
-afterAll(() => authority?.stop());
 
 const renew = (as: Holder, body?: string | object, headers = {}) =>
   authority.call("POST", "/v1/certificates/renew", {

@@ -5,17 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, type TLSSocket } from "node:tls";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import type { Holder } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const run = promisify(execFile);
-let authority: TestAuthority;
 let offset = 0;
 
-beforeAll(async () => {
-  authority = await startAuthority({ clock: () => new Date(Date.now() + offset) });
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority({ clock: () => new Date(Date.now() + offset) });
 
 const versions = ["TLSv1.2", "TLSv1.3"] as const;
 

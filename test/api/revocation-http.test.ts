@@ -1,22 +1,20 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let serial: string;
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["limits"] = { headersTimeout: "1s", requestTimeout: "2s" };
+  },
+});
 beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["limits"] = { headersTimeout: "1s", requestTimeout: "2s" };
-    },
-  });
   ({ serial } = await authority.enrol());
 });
-afterAll(() => authority?.stop());
 
 const port = () => authority.service.plainAddress?.port ?? 0;
 const ocsp = (of = serial, nonce?: Uint8Array) =>

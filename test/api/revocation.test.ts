@@ -5,16 +5,16 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect } from "node:tls";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
 import { parseCertificate } from "../../src/x509/certificate/read.ts";
 import { parseCrl } from "../../src/x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../src/x509/ocsp/read.ts";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import type { Holder } from "../helpers/authority.ts";
 import { testWith } from "../helpers/programs.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let plain: string;
 let crlUrl: string;
 let offset = 0;
@@ -30,8 +30,8 @@ const run = promisify(execFile);
 const talk = async (line: string) =>
   (await run("sh", ["-c", `${line} 2>&1 || true`], { cwd: folder, timeout: 20_000 })).stdout;
 
+const authority = useAuthority({ clock: () => new Date(Date.now() + offset) });
 beforeAll(async () => {
-  authority = await startAuthority({ clock: () => new Date(Date.now() + offset) });
   const { plainAddress } = authority.service;
   const issuer = authority.service.authority.issuers.active;
   plain = `http://127.0.0.1:${plainAddress?.port}`;
@@ -41,7 +41,6 @@ beforeAll(async () => {
   writeFileSync(join(folder, "both.pem"), authority.root + issuing);
   writeFileSync(join(folder, "issuing.pem"), readFileSync(join(authority.folder, "issuing.crt")));
 });
-afterAll(() => authority?.stop());
 
 const bytes = async (url: string) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 async function crl() {

@@ -1,11 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import type { Holder } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 const revoke = (as: Holder | undefined, serial: string, reason?: string | number) =>
   authority.call("POST", `/v1/certificates/${serial}/revoke`, {

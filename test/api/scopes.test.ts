@@ -18,9 +18,9 @@ import {
   callHttps,
   makeCsr,
   newKey,
-  startAuthority,
   type TestAuthority,
 } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 /** What a message of the toy protocol holds: the sender's token in its first line, then a text. */
 interface Note {
@@ -30,15 +30,14 @@ interface Note {
 
 const noteType = "application/toy-note";
 const perIdentity = 8;
-let authority: TestAuthority;
 let app: FastifyInstance;
 let call: (path: string, options: CallOptions) => ReturnType<typeof callHttps>;
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["limits"] = { perIdentity: { max: perIdentity, window: "1h" } };
+  },
+});
 beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["limits"] = { perIdentity: { max: perIdentity, window: "1h" } };
-    },
-  });
   app = await serveBeside(authority);
   const { port } = app.server.address() as AddressInfo;
   call = (path, options) =>
@@ -46,7 +45,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await app?.close();
-  await authority?.stop();
 });
 
 /** The real server on the same authority, with a second protocol registered beside REST. */

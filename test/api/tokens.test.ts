@@ -15,15 +15,9 @@ import { join } from "node:path";
 import { decodeJwt, exportJWK, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import {
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { makeCsr, newKey, startAuthority, testSubject } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let jwks: Server;
 let published: object[] = [];
 let fetched = 0;
@@ -37,33 +31,30 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => jwks.listen(0, "127.0.0.1", resolve));
   published = [{ ...(await exportJWK(foreign.publicKey)), kid: "one", alg: "RS256" }];
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["tokens"] = {
-        issuers: [
-          {
-            issuer: foreignIssuer,
-            audience: "countersign",
-            jwks: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks`,
-            algorithms: ["RS256"],
-            claims: {
-              commonName: "kubernetes.io.serviceaccount.name",
-              subjectAltName: [
-                "dns:{kubernetes.io.serviceaccount.name}.{kubernetes.io.namespace}.internal",
-              ],
-            },
-            profile: "server",
-            oneTime: false,
+});
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["tokens"] = {
+      issuers: [
+        {
+          issuer: foreignIssuer,
+          audience: "countersign",
+          jwks: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks`,
+          algorithms: ["RS256"],
+          claims: {
+            commonName: "kubernetes.io.serviceaccount.name",
+            subjectAltName: [
+              "dns:{kubernetes.io.serviceaccount.name}.{kubernetes.io.namespace}.internal",
+            ],
           },
-        ],
-      };
-    },
-  });
+          profile: "server",
+          oneTime: false,
+        },
+      ],
+    };
+  },
 });
-afterAll(async () => {
-  await authority?.stop();
-  jwks?.close();
-});
+afterAll(() => jwks?.close());
 
 const enrol = (
   token: string,

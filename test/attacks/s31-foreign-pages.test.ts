@@ -4,23 +4,17 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type Holder,
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-} from "../helpers/authority.ts";
+import { type Holder, makeCsr, newKey } from "../helpers/authority.ts";
 import { openContext, startBrowser } from "../helpers/browser.ts";
 import { testWith } from "../helpers/programs.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let browser: Browser | undefined;
 let foreign: Server;
 let foreignUrl: string;
 
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   foreign = createServer((_request, response) => {
     response.setHeader("content-type", "text/html");
     response.end("<!doctype html><title>a foreign page</title><body></body>");
@@ -32,7 +26,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   foreign?.close();
-  await authority?.stop();
 });
 
 /** TLS goes on by our name, whatever the Host header says. */

@@ -1,24 +1,13 @@
 /** S-32: the credential loses its standing between the headers of a request and its body. */
 
 import { connect, type TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type Holder,
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-} from "../helpers/authority.ts";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Holder, makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let clockOffset = 0;
 
-beforeAll(async () => {
-  authority = await startAuthority({ clock: () => new Date(Date.now() + clockOffset) });
-});
-afterAll(async () => {
-  await authority?.stop();
-});
+const authority = useAuthority({ clock: () => new Date(Date.now() + clockOffset) });
 
 /** A request whose headers are sent now, and its body when the caller says so. */
 async function halfSent(options: {

@@ -1,39 +1,30 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import { makeCsr, newKey, testSubject } from "../helpers/authority.ts";
 import {
   foreignTokens,
   livingClaims,
   otherSpellings,
   withOtherS,
 } from "../helpers/foreign-tokens.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const issuer = "https://tokens.example.test";
 const foreign = foreignTokens();
-let authority: TestAuthority;
 
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      const jwks = "jwks.json";
-      const entry = { issuer, jwks, profile: "client" };
-      yaml["tokens"] = {
-        issuers: [
-          { ...entry, audience: "once" },
-          { ...entry, audience: "often", oneTime: false },
-          { ...entry, audience: "servers", profile: "server" },
-        ],
-      };
-    },
-    beforeStart: (folder) => foreign.publish(folder, "jwks.json"),
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    const jwks = "jwks.json";
+    const entry = { issuer, jwks, profile: "client" };
+    yaml["tokens"] = {
+      issuers: [
+        { ...entry, audience: "once" },
+        { ...entry, audience: "often", oneTime: false },
+        { ...entry, audience: "servers", profile: "server" },
+      ],
+    };
+  },
+  beforeStart: (folder) => foreign.publish(folder, "jwks.json"),
 });
-afterAll(() => authority?.stop());
 
 /** Enrols with a new key. */
 async function enrol(token: string) {

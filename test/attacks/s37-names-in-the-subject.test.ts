@@ -3,24 +3,19 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt } from "jose";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   type Answer,
   type Holder,
   makeCsr,
   newKey,
   pemOf,
-  startAuthority,
-  type TestAuthority,
   testSubject,
 } from "../helpers/authority.ts";
 import { runCountersign } from "../helpers/processes.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 const ceo = "emailAddress=ceo@example.com";
 const rules = ({ json }: Answer) =>

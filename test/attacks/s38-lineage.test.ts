@@ -2,25 +2,13 @@
 
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  type Holder,
-  makeCsr,
-  newKey,
-  pemOf,
-  startAuthority,
-  type TestAuthority,
-} from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import { type Holder, makeCsr, newKey, pemOf } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 type Held = Holder & { readonly serial: string };
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(async () => {
-  await authority?.stop();
-});
+const authority = useAuthority();
 
 /** A renewal with a new key, as a thief makes it. */
 async function renew(held: Held): Promise<{ status: number; text: string; held: Held }> {

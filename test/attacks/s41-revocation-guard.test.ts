@@ -4,19 +4,18 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type GuardOptions, revocationGuard } from "../../src/client/revocation/guard.ts";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import type { Holder } from "../helpers/authority.ts";
 import { repository } from "../helpers/processes.ts";
 import { judgePeer } from "../helpers/tls-peer.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let peer: Holder;
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   peer = await authority.enrol({ cn: "peer" });
 });
-afterAll(() => authority?.stop());
 
 function makeGuard(options: Partial<GuardOptions> = {}) {
   const issuing = readFileSync(join(authority.folder, "issuing.crt"), "utf8");

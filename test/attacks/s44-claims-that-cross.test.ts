@@ -1,20 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import {
-  makeCsr,
-  newKey,
-  startAuthority,
-  type TestAuthority,
-  testSubject,
-} from "../helpers/authority.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { makeCsr, newKey, testSubject } from "../helpers/authority.ts";
 import { foreignTokens, livingClaims } from "../helpers/foreign-tokens.ts";
 import { identityFolder } from "../helpers/identity-folder.ts";
 import { runCountersign } from "../helpers/processes.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const issuer = "https://tokens.example.test";
 const foreign = foreignTokens();
-let authority: TestAuthority;
 let serial = 0;
 
 interface Mapping {
@@ -42,26 +36,23 @@ const mappings: Record<string, Mapping> = {
   mailHost: { subjectAltName: ["email:robot@{sa}.example.test"] },
 };
 
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      const common = { issuer, jwks: "jwks.json", oneTime: false };
-      const entries = (profile: string, all: Record<string, Mapping>) =>
-        Object.entries(all).map(([audience, claims]) => ({ ...common, profile, audience, claims }));
-      yaml["tokens"] = {
-        issuers: [...entries("client", mappings), ...entries("server", forServers)],
-      };
-      yaml["policy"].subjectAltName = {
-        dns: ["*"],
-        uri: ["spiffe://example.test/", "https://"],
-        email: ["@example.test", ".example.test"],
-        wildcard: true,
-      };
-    },
-    beforeStart: (folder) => foreign.publish(folder, "jwks.json"),
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    const common = { issuer, jwks: "jwks.json", oneTime: false };
+    const entries = (profile: string, all: Record<string, Mapping>) =>
+      Object.entries(all).map(([audience, claims]) => ({ ...common, profile, audience, claims }));
+    yaml["tokens"] = {
+      issuers: [...entries("client", mappings), ...entries("server", forServers)],
+    };
+    yaml["policy"].subjectAltName = {
+      dns: ["*"],
+      uri: ["spiffe://example.test/", "https://"],
+      email: ["@example.test", ".example.test"],
+      wildcard: true,
+    };
+  },
+  beforeStart: (folder) => foreign.publish(folder, "jwks.json"),
 });
-afterAll(() => authority?.stop());
 
 async function enrol(
   audience: string,

@@ -1,19 +1,15 @@
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect } from "vitest";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { afterAll, describe, expect } from "vitest";
 import { openContext, startBrowser } from "../helpers/browser.ts";
 import { testWith } from "../helpers/programs.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const test = testWith("chromium");
-let authority: TestAuthority;
 let browser: Browser | undefined;
 
-beforeAll(async () => {
-  authority = await startAuthority();
-});
+const authority = useAuthority();
 afterAll(async () => {
   await browser?.close();
-  await authority?.stop();
 });
 
 /** A page in a real browser that trusts the root and, with `operator`, holds the credential. */

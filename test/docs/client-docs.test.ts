@@ -20,14 +20,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { isThere, repository } from "../helpers/processes.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let folder: string;
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   folder = mkdtempSync(join(tmpdir(), "countersign-docs-"));
   const put = (name: string, text: string) => {
     writeFileSync(join(folder, name), text);
@@ -54,7 +53,6 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await authority.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

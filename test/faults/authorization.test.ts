@@ -1,13 +1,10 @@
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { describe, expect, test } from "vitest";
+import { makeCsr, newKey } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 /** Breaks a real part of the database from outside while `work` runs, then mends it. */
 async function withBroken<T>(table: string, work: () => Promise<T>): Promise<T> {

@@ -10,13 +10,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parseCrl } from "../../src/x509/crl/read.ts";
-import { type Holder, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import type { Holder, TestAuthority } from "../helpers/authority.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
 import { serveFolder } from "../helpers/serve-folder.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let scratch: string;
 let passphrase: string;
 let backup: string;
@@ -33,8 +33,8 @@ async function crlNumber(of: Pick<TestAuthority, "call">, issuer: string): Promi
   return BigInt(list.value.crlNumber ?? 0);
 }
 
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   scratch = join(authority.folder, "..", "scratch");
   mkdirSync(scratch);
   passphrase = place("passphrase");
@@ -60,7 +60,6 @@ beforeAll(async () => {
     lastNumber = await crlNumber(authority, authority.service.authority.issuers.active.id);
   }
 });
-afterAll(() => authority?.stop());
 
 const restore = (folder: string, source = backup, file = passphrase) =>
   countersign("restore", source, "--data", folder, "--passphrase-file", file);

@@ -1,19 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../helpers/authority.ts";
+import { makeCsr, newKey, startAuthority } from "../helpers/authority.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 const long = process.env["COUNTERSIGN_TEST_LONG"] === "1";
 const SECONDS = long ? 60 : 6;
 
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["limits"] = { enabled: false };
-    },
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["limits"] = { enabled: false };
+  },
 });
-afterAll(() => authority?.stop());
 
 /** A small generator of its own, so that a failing seed can be given again. */
 function random(seed: number): (below: number) => number {

@@ -6,15 +6,14 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decodePem } from "../../src/der/pem.ts";
 import { parseCertificate } from "../../src/x509/certificate/read.ts";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { until } from "../helpers/node-services.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
 import { repository, start } from "../helpers/processes.ts";
 import { testWith } from "../helpers/programs.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 /** Certificates of one service whose lists are in four partitions, each with a delta. */
-let authority: TestAuthority;
 let plain: string;
 let rootList: string;
 const folder = mkdtempSync(join(tmpdir(), "interop-crl-"));
@@ -27,12 +26,12 @@ async function say(program: string, ...args: string[]): Promise<string> {
   return `${done.stdout}${done.stderr}`;
 }
 
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["crl"] = { partitions: 4, deltaValidity: "1h" };
+  },
+});
 beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["crl"] = { partitions: 4, deltaValidity: "1h" };
-    },
-  });
   plain = `http://127.0.0.1:${authority.service.plainAddress?.port}`;
   writeFileSync(path("root.pem"), authority.root);
   const issuing = readFileSync(join(authority.folder, "issuing.crt"), "utf8");
@@ -44,7 +43,6 @@ beforeAll(async () => {
   rootList = readFileSync(path("root-crl.pem"), "utf8");
 });
 afterAll(async () => {
-  await authority?.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { issue } from "../../../src/authority/issue.ts";
 import { IssuingKeys } from "../../../src/authority/issuing-key.ts";
 import { keySigner, readPrivateKey } from "../../../src/authority/signer/key-file.ts";
@@ -8,13 +8,10 @@ import { decodePem } from "../../../src/der/pem.ts";
 import type { CertificateContent } from "../../../src/x509/certificate/template.ts";
 import { verifyRequest } from "../../../src/x509/csr/read.ts";
 import { makeName } from "../../../src/x509/name/read.ts";
-import { makeCsr, newKey, startAuthority, type TestAuthority } from "../../helpers/authority.ts";
+import { makeCsr, newKey } from "../../helpers/authority.ts";
+import { useAuthority } from "../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority?.stop());
+const authority = useAuthority();
 
 /** Issues with templates whose content passes through `change` on its way to the encoder. */
 async function issueWith(

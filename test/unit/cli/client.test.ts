@@ -1,22 +1,18 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { main } from "../../../src/cli/main.ts";
 import { loadIdentity } from "../../../src/client/identity/identity.ts";
-import { startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
 import { until } from "../../helpers/node-services.ts";
 import { startCountersign } from "../../helpers/processes.ts";
+import { useAuthority } from "../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["backdate"] = "0s";
-    },
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["backdate"] = "0s";
+  },
 });
-afterAll(() => authority.stop());
 
 const terms = { profile: "peer", cn: "web", sans: ["dns:web.example.test"] };
 const enrolled = async (...more: string[]) => {

@@ -3,17 +3,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { enroll } from "../../../src/client/enroll.ts";
 import { loadIdentity, saveIdentity } from "../../../src/client/identity/identity.ts";
-import { startAuthority, type TestAuthority } from "../../helpers/authority.ts";
+import { startAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
+import { useAuthority } from "../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority.stop());
+const authority = useAuthority();
 
 const web = { profile: "peer", cn: "web", sans: ["dns:web.example.test", "ip:10.0.0.1"] };
 

@@ -2,27 +2,23 @@ import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { exportJWK, SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { enroll } from "../../../src/client/enroll.ts";
-import { startAuthority, type TestAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
+import { useAuthority } from "../../helpers/use-authority.ts";
 
 /** The keys of a cluster, and an authority that trusts them. */
 const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const issuer = "https://kubernetes.default.svc";
 const audience = "https://ca.example.test:8443";
-let authority: TestAuthority;
-beforeAll(async () => {
-  const jwk = { ...(await exportJWK(publicKey)), kid: "cluster", alg: "RS256", use: "sig" };
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["tokens"] = { issuers: [{ issuer, audience, jwks: "jwks.json", profile: "peer" }] };
-    },
-    beforeStart: (folder) =>
-      writeFileSync(join(folder, "jwks.json"), JSON.stringify({ keys: [jwk] })),
-  });
+const jwk = { ...(await exportJWK(publicKey)), kid: "cluster", alg: "RS256", use: "sig" };
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["tokens"] = { issuers: [{ issuer, audience, jwks: "jwks.json", profile: "peer" }] };
+  },
+  beforeStart: (folder) =>
+    writeFileSync(join(folder, "jwks.json"), JSON.stringify({ keys: [jwk] })),
 });
-afterAll(() => authority.stop());
 
 /** As the kubelet projects it, with a new `jti` each time. */
 function projectedToken(jti: string): Promise<string> {

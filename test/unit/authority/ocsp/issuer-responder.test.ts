@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import {
   IssuerResponder,
   type ResponderIdentity,
@@ -11,16 +11,15 @@ import { openStore } from "../../../../src/store/open.ts";
 import { type Store, StoreUnavailable } from "../../../../src/store/store.ts";
 import { certIdOf, encodeOcspRequest } from "../../../../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../../../../src/x509/ocsp/read.ts";
-import { newKey, startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
+import { newKey } from "../../../helpers/authority.ts";
+import { useAuthority } from "../../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let identity: ResponderIdentity;
 let later = 0;
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   identity = newIdentity();
 });
-afterAll(() => authority?.stop());
 
 const newIdentity = (): ResponderIdentity => ({
   certificate: authority.service.authority.issuers.active.certificate,

@@ -6,20 +6,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { enroll } from "../../../../src/client/enroll.ts";
 import { pemBundle, pkcs12Bundle } from "../../../../src/client/identity/bundle.ts";
 import type { Identity } from "../../../../src/client/identity/identity.ts";
-import { startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
 import { runCountersign } from "../../../helpers/processes.ts";
+import { useAuthority } from "../../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let identity: Identity;
 let folder: string;
+const authority = useAuthority();
 beforeAll(async () => {
-  authority = await startAuthority();
   folder = mkdtempSync(join(tmpdir(), "countersign-bundle-"));
   const token = await authority.mint({ profile: "peer", cn: "bündel", sans: ["dns:web.internal"] });
   ({ identity } = await enroll({ dir: join(folder, "identity"), token }));
 });
 afterAll(async () => {
-  await authority.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -3,20 +3,16 @@ import { createServer, Agent as HttpsAgent, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import { Agent as UndiciAgent, request as undiciRequest } from "undici";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { enroll } from "../../../../src/client/enroll.ts";
 import type { Identity } from "../../../../src/client/identity/identity.ts";
 import { LiveIdentity } from "../../../../src/client/identity/live-identity.ts";
-import { startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
 import { identityFolder } from "../../../helpers/identity-folder.ts";
+import { useAuthority } from "../../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
 let first: Identity;
 let second: Identity;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority.stop());
+const authority = useAuthority();
 
 const make = async () => {
   const token = await authority.mint({ profile: "peer", cn: "web", sans: ["dns:localhost"] });

@@ -1,21 +1,18 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import * as client from "../../../../src/client/index.ts";
-import { startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
+import { startAuthority } from "../../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../../helpers/identity-folder.ts";
+import { useAuthority } from "../../../helpers/use-authority.ts";
 
 const { autoRenew, ClientError, enroll, renew } = client;
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority({
-    config: (yaml) => {
-      yaml["backdate"] = "0s";
-    },
-  });
+const authority = useAuthority({
+  config: (yaml) => {
+    yaml["backdate"] = "0s";
+  },
 });
-afterAll(() => authority.stop());
 
 const terms = { profile: "peer", cn: "web", sans: ["dns:localhost"] };
 const start = async (options: client.AutoRenewOptions) => {

@@ -1,17 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { enroll } from "../../../../src/client/enroll.ts";
 import { loadIdentity } from "../../../../src/client/identity/identity.ts";
 import { renew } from "../../../../src/client/renewal/renew.ts";
-import { startAuthority, type TestAuthority } from "../../../helpers/authority.ts";
+import { startAuthority } from "../../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../../helpers/identity-folder.ts";
+import { useAuthority } from "../../../helpers/use-authority.ts";
 
-let authority: TestAuthority;
-beforeAll(async () => {
-  authority = await startAuthority();
-});
-afterAll(() => authority.stop());
+const authority = useAuthority();
 
 const terms = { profile: "peer", cn: "web", sans: ["dns:web.example.test"] };
 const enrolled = async (more: { validity?: string } = {}) => {
