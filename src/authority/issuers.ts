@@ -59,9 +59,9 @@ export class Issuers {
     return unique([...all, ...this.roots]);
   }
 
-  /** PEM of `roots`. */
-  get rootsPem(): string {
-    return this.roots.map((one) => encodePem("CERTIFICATE", one.der)).join("");
+  /** PEM of `certificates`. */
+  get certificatesPem(): string {
+    return this.certificates.map((one) => encodePem("CERTIFICATE", one.der)).join("");
   }
 
   /** Each root once, the active issuer's first. */

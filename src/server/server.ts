@@ -114,7 +114,7 @@ function ownOrigins({ config, identity }: ServerParts): OwnOrigins {
 /** How the TLS listener behaves, from the configuration. */
 export function tlsSettingsOf(config: CompiledConfig, issuers: Issuers): TlsSettings {
   return {
-    rootsPem: issuers.rootsPem,
+    authoritiesPem: issuers.certificatesPem,
     requireClientCertificate: config.listeners.tls.requireClientCertificate,
     handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
     headersTimeoutSeconds: config.timeouts.headersSeconds,

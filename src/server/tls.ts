@@ -9,8 +9,11 @@ export interface ServerIdentity {
 }
 
 export interface TlsSettings {
-  /** PEM of the roots: whose client certificates are asked for. */
-  readonly rootsPem: string;
+  /**
+   * PEM of the issuers and their roots: whose client certificates are asked for. Clients that hold
+   * their own certificate alone send it only when its issuer is named (RFC 8446 4.2.4).
+   */
+  readonly authoritiesPem: string;
   /** The strict mode: the handshake itself refuses a client without a certificate. */
   readonly requireClientCertificate: boolean;
   readonly handshakeTimeoutSeconds: number;
@@ -33,7 +36,7 @@ export function contextOptions(identity: ServerIdentity, settings: TlsSettings) 
   return {
     key: identity.key,
     cert: identity.certificateChain,
-    ca: settings.rootsPem,
+    ca: settings.authoritiesPem,
     minVersion: "TLSv1.2",
     // The peer of a connection never changes, so that it can be read once (see caller.ts).
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

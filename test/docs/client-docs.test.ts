@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { freePort } from "../helpers/free-port.ts";
 import { isThere, repository } from "../helpers/processes.ts";
+import { testWith } from "../helpers/programs.ts";
 import { useAuthority } from "../helpers/use-authority.ts";
 
 let folder: string;
@@ -71,9 +72,10 @@ const pages = [
 ];
 
 describe.each(pages)("docs/%s", (page) => {
-  const needsNginx = readFileSync(join(repository, "docs", page), "utf8").includes("nginx -p");
+  const commands = blocksOf(page).join("");
+  const programs = ["nginx", "java", "go"].filter((one) => commands.includes(`\n${one} `));
 
-  test.skipIf(needsNginx && !isThere("nginx"))(
+  testWith(...programs)(
     "says only what works: every command of it succeeds",
     { timeout: 120_000 },
     async () => {
