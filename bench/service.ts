@@ -10,10 +10,15 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { judgeCertificate } from "../src/authority/standing.ts";
 import { initialise } from "../src/ceremony/found.ts";
 import { initialiseDefaults } from "../src/ceremony/founding.ts";
 import { openTokenKey } from "../src/config/open-token-key.ts";
+import { openStore } from "../src/store/open.ts";
+import { openFile } from "../src/store/sqlite/open.ts";
+import { prepareHot } from "../src/store/sqlite/statements.ts";
 import { parseCertificateChain } from "../src/x509/certificate/read.ts";
+import { readCertificateFile } from "../src/x509/certificate/read-file.ts";
 import { encodeRequest } from "../src/x509/csr/read.ts";
 import { makeName } from "../src/x509/name/read.ts";
 import { compiledConfig } from "../test/helpers/config.ts";
@@ -46,6 +51,8 @@ try {
   await run("warm-up", renewals.slice(0, 200), holder);
   const renewing = await run("renew", renewals, holder);
   const floor = await measure("floor", bareCrypto());
+  const look = await secondLook();
+  const lookShare = look.cpuMicros / renewing["server CPU µs"];
   printTable([
     {
       load: "issue by token",
@@ -65,13 +72,24 @@ try {
       "p99 ms": 0,
       "× floor CPU": 1,
     },
+    {
+      load: "second look at the caller (S-32)",
+      "certificates/s": look.perSecond,
+      "server CPU µs": look.cpuMicros,
+      "p50 ms": 0,
+      "p99 ms": 0,
+      "× floor CPU": look.cpuMicros / floor.cpuMicros,
+    },
   ]);
+  console.log(`The second look is ${(lookShare * 100).toFixed(1)} % of a renewal.`);
   printJson({
     bench: "service",
     connections: CONNECTIONS,
     issuing,
     renewing,
     floor,
+    secondLook: look,
+    secondLookPerRenewal: lookShare,
     timesFloorCpu: issuing["server CPU µs"] / floor.cpuMicros,
     renewalTimesFloorCpu: renewing["server CPU µs"] / floor.cpuMicros,
   });
@@ -218,6 +236,26 @@ function send(
     call.on("error", reject);
     call.end(body);
   });
+}
+
+/** What S-32 adds to a request: the caller's row after the body, and again in the transaction. */
+async function secondLook() {
+  const chain = readCertificateFile(join(folder, "operator.crt"));
+  if (!chain.ok) throw new Error(chain.refusal.detail);
+  const file = join(folder, "countersign.db");
+  const store = await openStore(`sqlite:${file}`, { exclusive: false });
+  const db = openFile(file);
+  const hot = prepareHot(db);
+  const { serial, sha256 } = chain.value[0];
+  const now = new Date();
+  const figures = await measure("second look", async () => {
+    const stored = await store.findPresented(serial, sha256);
+    if (!stored || !judgeCertificate(stored, now).ok) throw new Error("the operator is not there");
+    if (hot.stands.get(stored.id) !== 1) throw new Error("the operator does not stand");
+  });
+  db.close();
+  await store.close();
+  return figures;
 }
 
 /** User and system time of a process, all its threads and its workers. */
