@@ -6,6 +6,8 @@ import {
   parseCertificateChain,
   verifySignedBy,
 } from "../../x509/certificate/read.ts";
+import { extensionOids } from "../../x509/extensions/encode.ts";
+import { readWholeKeyIdentifier } from "../../x509/extensions/read-key-identifier.ts";
 import { parsePublicKey } from "../../x509/key/read-public.ts";
 import { brokenAlgorithm } from "../../x509/key/read-signature-algorithm.ts";
 import { canonicalName } from "../../x509/name/canonical.ts";
@@ -112,12 +114,9 @@ export class Authorities {
 
   /** Those with the name of its issuer; roots first, then the newest. */
   #candidates(certificate: Certificate): readonly Issuer[] {
-    const { authorityKeyIdentifier: wanted } = certificate;
     const named = this.#bySubject.get(canonicalName(certificate.issuer)) ?? [];
     return named
-      .filter(({ certificate: { subjectKeyIdentifier: own } }) => {
-        return wanted === undefined || own === undefined || Buffer.compare(wanted, own) === 0;
-      })
+      .filter((one) => isMeant(certificate, one.certificate))
       .sort(
         (a, b) =>
           Number(b.isRoot) - Number(a.isRoot) ||
@@ -149,6 +148,18 @@ export class Authorities {
     }
     return verified;
   }
+}
+
+/** Whether an authorityKeyIdentifier is about this issuer (RFC 5280 4.2.1.1): key, serial and name. */
+function isMeant(certificate: Certificate, issuer: Certificate): boolean {
+  const extension = certificate.extensions.get(extensionOids.authorityKeyIdentifier);
+  if (extension === undefined) return true;
+  const { keyIdentifier, issuerName, serial } = readWholeKeyIdentifier(extension.value);
+  const own = issuer.subjectKeyIdentifier;
+  if (keyIdentifier !== undefined && own !== undefined && Buffer.compare(keyIdentifier, own) !== 0)
+    return false;
+  if (serial !== undefined && serial !== issuer.serial) return false;
+  return issuerName === undefined || canonicalName(issuerName) === canonicalName(issuer.issuer);
 }
 
 interface Search {

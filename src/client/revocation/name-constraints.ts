@@ -168,11 +168,13 @@ function matches(name: Prepared, subtree: Prepared & Subtree, isExcluded = false
     case TAG.directoryName:
       return subtree.rdns.every((rdn, index) => name.rdns[index] === rdn);
     case TAG.dns:
-      return isHostWithin(name.text, subtree.text);
+      return isExcluded
+        ? isHostExcluded(name.text, subtree.text)
+        : isHostWithin(name.text, subtree.text);
     case TAG.email:
       return isMailWithin(name.text, subtree.text, isExcluded);
     case TAG.uri:
-      return isUriWithin(name.text, subtree.text);
+      return isUriWithin(name.text, subtree.text, isExcluded);
     case TAG.ip:
       return isAddressWithin(name.content, subtree.content);
     default:
@@ -184,6 +186,16 @@ function matches(name: Prepared, subtree: Prepared & Subtree, isExcluded = false
 function isHostWithin(name: string, base: string): boolean {
   if (base === "" || name === base) return true;
   return name.endsWith(base.startsWith(".") ? base : `.${base}`);
+}
+
+/** What is excluded is so with a dot at its end, and under a wildcard that covers it. */
+function isHostExcluded(name: string, base: string): boolean {
+  const host = name.replace(/\.$/, "");
+  if (isHostWithin(host, base)) return true;
+  if (!host.startsWith("*.")) return false;
+  const excluded = base.replace(/^\./, "");
+  const label = excluded.slice(0, -(host.length - 1));
+  return excluded.endsWith(host.slice(1)) && label !== "" && !label.includes(".");
 }
 
 /** A base is a mailbox, a host, or with a dot before it every host of a domain. */
@@ -200,10 +212,12 @@ function isMailWithin(address: string, base: string, isExcluded: boolean): boole
 }
 
 /** A base is a host, or with a dot before it every host of a domain. */
-function isUriWithin(uri: string, base: string): boolean {
-  const host = /^[a-z][a-z0-9+.-]*:\/\/([a-z0-9._-]+)(:\d*)?(\/|$)/.exec(uri)?.[1];
-  if (host === undefined)
+function isUriWithin(uri: string, base: string, isExcluded: boolean): boolean {
+  const written = /^[a-z][a-z0-9+.-]*:\/\/([a-z0-9._-]+)(:\d*)?(\/|$)/.exec(uri)?.[1];
+  if (written === undefined) {
     throw new Incomparable(`the URI ${uri.slice(0, 100)} names no plain host`);
+  }
+  const host = isExcluded ? written.replace(/\.$/, "") : written;
   return base.startsWith(".") ? host.length > base.length && host.endsWith(base) : host === base;
 }
 

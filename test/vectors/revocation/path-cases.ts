@@ -170,6 +170,13 @@ const oldRows: readonly Row[] = [
     return { leaf: maker.leaf(ca), issuers: [ca], roots: [root] };
   }],
   ["aki", "a key identifier that is not the CA's", "refused", path({}, { extensions: ["authorityKeyIdentifier = DER:300480020102"] })],
+  ["aki-serial", "an identifier of the CA's certificate, by issuer and serial", "accepted", path({}, { extensions: ["authorityKeyIdentifier = keyid,issuer:always"] })],
+  ["aki-serial-other", "an identifier of another certificate of that CA", "refused", (maker, { root }) => {
+    const first = maker.authority({ by: root, subject: "/CN=Renewed CA" });
+    const second = maker.authority({ by: root, subject: "/CN=Renewed CA", key: first.key });
+    const leaf = maker.leaf(first, { extensions: ["authorityKeyIdentifier = keyid,issuer:always"] });
+    return { leaf, issuers: [second], roots: [root] };
+  }],
   ["leaf-ca", "a CA as the peer", "accepted", path({}, { extensions: ["basicConstraints = critical,CA:TRUE"] })],
   ["renewed-ca", "two certificates of one CA key", "accepted", (maker, { root }) => {
     const first = maker.authority({ by: root, subject: "/CN=Renewed" });

@@ -137,3 +137,20 @@ test("who signed with SHA-1 is told in those words", () => {
     why: "is signed with SHA-1 (ecdsa-with-SHA1), which is not accepted",
   });
 });
+
+test.each([
+  ["a dot at its end", "excluded;DNS:bad.test", "DNS:a.bad.test."],
+  ["a wildcard that covers it", "excluded;DNS:bad.test", "DNS:*.test"],
+  ["a dot at the end of a URI's host", "excluded;URI:bad.test", "URI:https://bad.test./x"],
+])("an excluded name is excluded with %s, where OpenSSL takes it", (_, constraint, name) => {
+  const ca = maker.authority({
+    by: root,
+    extensions: [`nameConstraints = critical,${constraint}`],
+  });
+  const leaf = maker.leaf(ca, { extensions: [`subjectAltName = ${name}`] });
+  expect(find(leaf, [ca], name)).toEqual({ why: expect.stringContaining("exclude") });
+  const other = maker.leaf(ca, {
+    extensions: ["subjectAltName = DNS:*.a.test,URI:https://a.test/"],
+  });
+  expect(find(other, [ca], "others")).toMatchObject({ path: { length: 3 } });
+});
