@@ -204,6 +204,8 @@ export interface CertificateQuery extends CertificateFilters {
   readonly cursor?: string;
   /** The instant that `status` refers to. */
   readonly now: Date;
+  /** The instant that relative times of the filters were read against; the cursor carries it on. */
+  readonly relativeTo?: Date;
 }
 
 export interface Page<T> {

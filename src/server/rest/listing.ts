@@ -7,6 +7,7 @@ import { toIndexLine } from "../../authority/index-line.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Violation } from "../../refusal.ts";
 import { type CertificateFilters, filterEntries } from "../../store/index/filters.ts";
+import { instantOfCursor } from "../../store/index/search.ts";
 import { type CertificateQuery, InvalidCursor, type StoredCertificate } from "../../store/store.ts";
 import { parseSerialPrefix } from "../../x509/serial.ts";
 import { Problem } from "../problem.ts";
@@ -122,22 +123,25 @@ function toCsvLine(entry: Entry): string {
 
 /** Reads the filters as the table says; throws a Problem that lists all that cannot be read. */
 function readFilters(query: IndexQuery, now: Date): CertificateQuery {
+  const { limit, cursor } = query;
+  // Each page reads `+7d` as the first one did: otherwise no two pages had the same filters.
+  const relativeTo = (cursor === undefined ? undefined : instantOfCursor(cursor)) ?? now;
   const read: Record<string, unknown> = {};
   const violations: Violation[] = [];
   for (const [name, { reads }] of filterEntries) {
     const text = query[name];
     if (text === undefined) continue;
-    const value = readers[reads].read(text, now);
+    const value = readers[reads].read(text, relativeTo);
     if (value === undefined) violations.push(unreadable(name, text, readers[reads].want));
     else read[name] = value;
   }
   if (violations.length > 0) throw new Problem(unreadableRefusal(violations));
-  const { limit, cursor } = query;
   return {
     ...(read as CertificateFilters),
     ...(limit !== undefined && { limit }),
     ...(cursor !== undefined && { cursor }),
     now,
+    relativeTo,
   };
 }
 
@@ -152,11 +156,12 @@ const readers = {
   },
 };
 
-/** `+7d` and `-12h`, seen from now. A `+` that a query string turned into a space counts as `+`. */
+/** `+7d` and `-12h`, seen from `now`. A `+` that a query string turned into a space counts as `+`. */
 function relativeInstant(text: string, now: Date): Date | undefined {
   const match = /^([+\- ])(.+)$/.exec(text);
   if (match?.[2] === undefined) return undefined;
   const duration = parseDuration(match[2]);
   if (!duration.ok) return undefined;
-  return new Date(now.getTime() + (match[1] === "-" ? -1000 : 1000) * duration.value);
+  const instant = new Date(now.getTime() + (match[1] === "-" ? -1000 : 1000) * duration.value);
+  return Number.isNaN(instant.getTime()) ? undefined : instant;
 }

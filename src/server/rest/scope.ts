@@ -19,6 +19,7 @@ import { authorityChecks, healthRoutes } from "./health.ts";
 import { policyRoutes } from "./policy.ts";
 import { renewalInfoRoutes } from "./renewal-info.ts";
 import { sharedSchemas } from "./schemas.ts";
+import { refuseUnkeepableTexts } from "./texts.ts";
 import { tokenRoutes } from "./tokens.ts";
 
 export interface RestParts {
@@ -34,6 +35,7 @@ export async function restScope(scope: FastifyInstance, parts: RestParts): Promi
   validateStrictly(scope);
   for (const schema of sharedSchemas) scope.addSchema(schema);
   readBodies(scope);
+  refuseUnkeepableTexts(scope);
   proveCallers(scope, provenByConnection(authority));
 
   certificateRoutes(scope, authority, config.indexReaders, new Exports(config.exports));

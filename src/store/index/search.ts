@@ -38,7 +38,7 @@ export async function searchCertificates(
   engine: Engine,
   query: CertificateQuery,
 ): Promise<Page<StoredCertificate>> {
-  const { cursor, limit = DEFAULT_LIMIT, now: _now, ...filters } = query;
+  const { cursor, limit = DEFAULT_LIMIT, now: _now, relativeTo, ...filters } = query;
   const scope = scopeOf({ ...filters, order: orderOf(query) });
   const after = cursor === undefined ? undefined : readCursor(cursor, scope);
   const plan = await planFor(db, engine, query);
@@ -47,7 +47,8 @@ export async function searchCertificates(
   const last = items.at(-1);
   return {
     items,
-    next: found.length > limit && last ? writeCursor(keyOf(last, query), scope) : undefined,
+    next:
+      found.length > limit && last ? writeCursor(keyOf(last, query), scope, relativeTo) : undefined,
   };
 }
 
@@ -171,19 +172,34 @@ function scopeOf(filters: object): string {
   return createHash("sha256").update(JSON.stringify(sorted)).digest("base64url").slice(0, 8);
 }
 
-function writeCursor(key: Key, scope: string): string {
-  return Buffer.from(JSON.stringify([scope, ...key])).toString("base64url");
+function writeCursor(key: Key, scope: string, relativeTo?: Date): string {
+  const parts = [scope, ...key, ...(relativeTo ? [relativeTo.getTime()] : [])];
+  return Buffer.from(JSON.stringify(parts)).toString("base64url");
 }
 
 function readCursor(cursor: string, scope: string): Key {
-  try {
-    const [of, at, id, ...more] = JSON.parse(
-      Buffer.from(cursor, "base64url").toString(),
-    ) as unknown[];
-    const whole = Number.isSafeInteger(at) && Number.isSafeInteger(id) && more.length === 0;
-    if (of === scope && whole) return [at as number, id as number];
-  } catch {
-    // Falls through to the same answer as a cursor of another query.
-  }
+  const [of, at, id, , ...more] = partsOf(cursor);
+  const whole = Number.isSafeInteger(at) && Number.isSafeInteger(id) && more.length === 0;
+  if (of === scope && whole) return [at as number, id as number];
   throw new InvalidCursor();
+}
+
+/**
+ * The instant that the query of a cursor's first page read its relative times against. Filters that
+ * are read against it again are the same filters. Undefined where the cursor names none.
+ */
+export function instantOfCursor(cursor: string): Date | undefined {
+  const [, , , at] = partsOf(cursor);
+  const instant = typeof at === "number" ? new Date(at) : undefined;
+  return instant === undefined || Number.isNaN(instant.getTime()) ? undefined : instant;
+}
+
+/** What a cursor holds, unread; nothing where it is no cursor at all. */
+function partsOf(cursor: string): unknown[] {
+  try {
+    const parts: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    return Array.isArray(parts) ? parts : [];
+  } catch {
+    return [];
+  }
 }
