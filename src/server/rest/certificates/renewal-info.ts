@@ -1,9 +1,9 @@
 import type { FastifyInstance } from "fastify";
-import type { Authority } from "../../authority/authority.ts";
-import { unwrap } from "./bodies.ts";
-import { readSerial } from "./certificates/serial.ts";
-import { jsonContent } from "./content.ts";
-import { serialParams } from "./schemas.ts";
+import type { Authority } from "../../../authority/authority.ts";
+import { unwrap } from "../bodies.ts";
+import { jsonContent } from "../content.ts";
+import { serialParams } from "../schemas.ts";
+import { readSerial } from "./serial.ts";
 
 /** `GET /v1/renewal-info/{serial}`: when to renew, in the shape of RFC 9773 4.2. */
 export function renewalInfoRoutes(app: FastifyInstance, authority: Authority): void {
