@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Authority } from "../../src/authority/authority.ts";
 import { type CallerRule, callerRules, requireCallers } from "../../src/server/caller.ts";
 import { type Holder, makeCsr, newKey } from "../helpers/authority.ts";
+import { newEcKey } from "../helpers/openssl-ca.ts";
 import { useAuthority } from "../helpers/use-authority.ts";
 
 /** Who tries each route, and what credential class they are in truth. */
@@ -84,12 +85,11 @@ async function strangerLike(holder: Holder & { serial: string }): Promise<Holder
   const openssl = (...args: string[]) =>
     execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
   const subjectOfCa = "/C=IN/ST=Karnataka/O=Example/CN=Example Internal CA";
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  openssl("req", "-x509", ...curve, "-keyout", "ca.key", "-out", "ca.crt", "-subj", subjectOfCa);
+  openssl("req", "-x509", ...newEcKey, "-keyout", "ca.key", "-out", "ca.crt", "-subj", subjectOfCa);
   openssl(
     "req",
     "-new",
-    ...curve,
+    ...newEcKey,
     "-keyout",
     "key.pem",
     "-out",

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { catalogue } from "../../src/refusal.ts";
 import { makeCsr, newKey, pemOf, startAuthority, testSubject } from "../helpers/authority.ts";
+import { newEcKey } from "../helpers/openssl-ca.ts";
 import { useAuthority } from "../helpers/use-authority.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "refusals-"));
@@ -32,17 +33,8 @@ function opensslCsr(subject: string, config: string, ...more: string[]): string 
   return execFileSync(
     "openssl",
     [
-      "req",
-      "-new",
-      "-newkey",
-      "ec",
-      "-pkeyopt",
-      "ec_paramgen_curve:P-256",
-      "-nodes",
-      "-keyout",
-      "k.pem",
-      "-config",
-      "req.cnf",
+      ..."req -new -keyout k.pem -config req.cnf".split(" "),
+      ...newEcKey,
       "-subj",
       subject,
       ...more,

@@ -5,61 +5,39 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { parseCrl } from "../../src/x509/crl/read.ts";
-import {
-  type Answer,
-  type Holder,
-  makeCsr,
-  newKey,
-  pemOf,
-  testSubject,
-} from "../helpers/authority.ts";
+import { newKey } from "../helpers/authority.ts";
 import {
   distinct,
+  enrolAt,
   expectOnRecord,
   keptConnection,
   type Node,
   type Nodes,
   prepareNodes,
+  present,
   serialOf,
   times,
 } from "../helpers/nodes.ts";
-import { startPostgres, type TestPostgres } from "../helpers/postgres.ts";
+import { usePostgres } from "../helpers/use-postgres.ts";
 
-let postgres: TestPostgres;
+const postgres = usePostgres();
 let database: string;
 let nodes: Nodes;
 let a: Node;
 let b: Node;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
   database = await postgres.database("nodes");
   nodes = await prepareNodes(database);
   [a, b] = await Promise.all([nodes.start(), nodes.start()]);
 });
-afterAll(async () => {
-  await nodes?.remove();
-  await postgres?.remove();
-});
+afterAll(() => nodes?.remove());
 
 const either = (at: number) => (at % 2 === 0 ? a : b);
 const type = { "content-type": "application/pkcs10" };
 
-function present(node: Node, token: string, key = newKey(), cn = "web"): Promise<Answer> {
-  const body = makeCsr({ key, subject: `${testSubject}/CN=${cn}` });
-  return node.call("POST", "/v1/certificates", { token, body, headers: type });
-}
-
-async function enrol(
-  node: Node,
-  cn = "web",
-  profile = "client",
-): Promise<Holder & { serial: string }> {
-  const key = newKey();
-  const answer = await present(node, await nodes.mint({ cn, profile }), key, cn);
-  if (answer.status !== 201) throw new Error(answer.text);
-  return { cert: answer.text, key: pemOf(key), serial: serialOf(answer) };
-}
+const enrol = async (node: Node, cn = "web", profile = "client") =>
+  enrolAt(node, await nodes.mint({ cn, profile }), cn);
 
 describe("two processes on one database", () => {
   test("a token presented 50 times in parallel with one key gives one certificate; with as many keys, one wins (S-22)", async () => {

@@ -13,25 +13,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseCrl } from "../../src/x509/crl/read.ts";
-import { type Holder, makeCsr, newKey, pemOf, testSubject } from "../helpers/authority.ts";
+import { type Holder, newKey } from "../helpers/authority.ts";
 import { until } from "../helpers/node-services.ts";
 import {
   distinct,
+  enrolAt,
   expectOnRecord,
   keptConnection,
   type Node,
   type Nodes,
   prepareNodes,
+  present,
   serialOf,
   times,
 } from "../helpers/nodes.ts";
-import { startPostgres, type TestPostgres } from "../helpers/postgres.ts";
+import { usePostgres } from "../helpers/use-postgres.ts";
 
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-});
-afterAll(() => postgres?.remove());
+const postgres = usePostgres();
 
 /** Processes that a process has started. */
 function workersOf({ child }: Node): number[] {
@@ -85,28 +83,17 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
   });
   afterAll(() => nodes?.remove());
 
-  const present = (token: string, key = newKey()) =>
-    node.call("POST", "/v1/certificates", {
-      token,
-      body: makeCsr({ key, subject: `${testSubject}/CN=web` }),
-      headers: { "content-type": "application/pkcs10" },
-    });
-  const enrol = async (): Promise<Holder & { serial: string }> => {
-    const key = newKey();
-    const answer = await present(await nodes.mint(), key);
-    if (answer.status !== 201) throw new Error(answer.text);
-    return { cert: answer.text, key: pemOf(key), serial: serialOf(answer) };
-  };
+  const enrol = async () => enrolAt(node, await nodes.mint());
 
   test("a token and an Idempotency-Key give one certificate, whichever worker is asked", async () => {
     const token = await nodes.mint();
     const key = newKey();
-    const same = await Promise.all(times(50, () => present(token, key)));
+    const same = await Promise.all(times(50, () => present(node, token, key)));
     expect([distinct(same.map(serialOf)), same.filter((one) => one.status === 201).length]).toEqual(
       [1, 1],
     );
     const other = await nodes.mint();
-    const raced = await Promise.all(times(50, () => present(other)));
+    const raced = await Promise.all(times(50, () => present(node, other)));
     expect(raced.filter((one) => one.status === 201)).toHaveLength(1);
     expect(raced.filter((one) => one.status === 409)).toHaveLength(49);
     const held = await enrol();
@@ -155,7 +142,7 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     let done = false;
     const clients = times(6, async () => {
       while (!done) {
-        const answer = await present(await nodes.mint()).catch(() => undefined);
+        const answer = await present(node, await nodes.mint()).catch(() => undefined);
         if (answer?.status === 201) received.push(serialOf(answer));
       }
     });
@@ -207,7 +194,7 @@ describe.each(["sqlite", "postgres"] as const)("serve --workers 2 on %s", (engin
     let stopped = false;
     const clients = times(6, async () => {
       while (!stopped) {
-        const answer = await present(await nodes.mint()).catch(() => undefined);
+        const answer = await present(node, await nodes.mint()).catch(() => undefined);
         if (answer?.status === 201) received.push(serialOf(answer));
         if (answer === undefined) stopped = true;
       }

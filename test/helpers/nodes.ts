@@ -11,7 +11,16 @@ import { initialiseDefaults } from "../../src/ceremony/founding.ts";
 import { openTokenKey } from "../../src/config/open-token-key.ts";
 import { openStore } from "../../src/store/open.ts";
 import { parseCertificateChain } from "../../src/x509/certificate/read.ts";
-import { type Answer, type CallOptions, callHttps, type Holder } from "./authority.ts";
+import {
+  type Answer,
+  type CallOptions,
+  callHttps,
+  type Holder,
+  makeCsr,
+  newKey,
+  pemOf,
+  testSubject,
+} from "./authority.ts";
 import { compiledConfig } from "./config.ts";
 import { freePort } from "./free-port.ts";
 import { repository } from "./processes.ts";
@@ -125,6 +134,27 @@ async function startNode(
 /** A connection that is kept open, for a holder of a certificate. */
 export function keptConnection(root: string, { cert, key }: Holder): Agent {
   return new Agent({ keepAlive: true, maxSockets: 1, ca: root, cert, key });
+}
+
+/** Presents a token with a request for a certificate. */
+export function present(node: Node, token: string, key = newKey(), cn = "web"): Promise<Answer> {
+  return node.call("POST", "/v1/certificates", {
+    token,
+    body: makeCsr({ key, subject: `${testSubject}/CN=${cn}` }),
+    headers: { "content-type": "application/pkcs10" },
+  });
+}
+
+/** A new certificate from a node, with its key and serial. */
+export async function enrolAt(
+  node: Node,
+  token: string,
+  cn?: string,
+): Promise<Holder & { serial: string }> {
+  const key = newKey();
+  const answer = await present(node, token, key, cn);
+  if (answer.status !== 201) throw new Error(answer.text);
+  return { cert: answer.text, key: pemOf(key), serial: serialOf(answer) };
 }
 
 export const distinct = (values: readonly unknown[]): number => new Set(values).size;

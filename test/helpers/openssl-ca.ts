@@ -6,6 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { repository } from "./processes.ts";
 
+/** Makes `openssl req` draw a P-256 key and keep it without a passphrase. */
+export const newEcKey: readonly string[] = [
+  ..."-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(" "),
+];
+
 /** The files of the walkthrough, as they stand beside its page. */
 export const examples = join(import.meta.dirname, "../../examples/openssl-ca");
 
@@ -42,7 +47,7 @@ export function makeOpensslCa(
   ca.write("index.txt", "");
   ca.write("serial", "1000\n");
   ca.write("crlnumber", "1000\n");
-  const { newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"], passphrase } = options;
+  const { newKey = newEcKey.slice(0, -1), passphrase } = options;
   ca.openssl(
     ...["req", "-x509", ...newKey, "-days", "3650", "-sha256", "-utf8"],
     ...["-config", "openssl.cnf", "-extensions", options.extensions ?? "v3_ca"],
@@ -73,19 +78,8 @@ export function openFolder(folder: string): OpensslCa {
       return { status: done.status, said: `${done.stdout}${done.stderr}` };
     },
     request: (name, subject) => {
-      openssl(
-        ...[
-          "req",
-          "-new",
-          "-newkey",
-          "ec",
-          "-pkeyopt",
-          "ec_paramgen_curve:P-256",
-          "-nodes",
-          "-utf8",
-        ],
-        ...["-keyout", `${name}.key`, "-out", `${name}.csr`, "-subj", subject],
-      );
+      const files = ["-keyout", `${name}.key`, "-out", `${name}.csr`];
+      openssl("req", "-new", ...newEcKey, "-utf8", ...files, "-subj", subject);
     },
     sign: (name, ...more) => {
       openssl(

@@ -6,7 +6,12 @@ import { drawSerial } from "../../src/x509/serial.ts";
 
 const day = 86_400_000;
 
-export function auditEntry(at: Date, action: string): NewAuditEntry {
+/** An accepted decision, as the audit records it; `more` replaces what a test is about. */
+export function auditEntry(
+  at: Date,
+  action: string,
+  more: Partial<NewAuditEntry> = {},
+): NewAuditEntry {
   return {
     at,
     requestId: "test",
@@ -18,6 +23,7 @@ export function auditEntry(at: Date, action: string): NewAuditEntry {
     csrSha256: undefined,
     code: undefined,
     detail: {},
+    ...more,
   };
 }
 

@@ -59,24 +59,17 @@ test("init --under makes an issuing certificate below a CA whose key is here, an
   await issueAndVerify("with-key");
 });
 
+/** The CA above signs the request that waits in the folder. */
+function signIssuing(name: string, ...more: string[]): void {
+  const command = ["ca", "-batch", "-config", "openssl.cnf", "-policy", "policy_anything"];
+  const files = ["-in", `${name}/issuing.csr`, "-out", `${name}/issuing.crt`];
+  ca.openssl(...command, "-passin", "pass:secret", ...files, ...more);
+}
+
 test("init --under without the key writes a request, and takes what the CA signed at the second call", async () => {
   expect((await init("by-request")).said).toContain("issuing.csr waits for the CA above");
   expect((await init("by-request")).said).toContain("waits for the CA above");
-  ca.openssl(
-    ...[
-      "ca",
-      "-batch",
-      "-config",
-      "openssl.cnf",
-      "-policy",
-      "policy_anything",
-      "-extensions",
-      "issuing",
-      "-passin",
-      "pass:secret",
-    ],
-    ...["-in", "by-request/issuing.csr", "-out", "by-request/issuing.crt"],
-  );
+  signIssuing("by-request", "-extensions", "issuing");
   expect(await init("by-request")).toMatchObject({
     status: 0,
     said: expect.stringContaining("Created Issuing CA"),
@@ -89,19 +82,7 @@ test.each([
     "a certificate that is of no CA",
     async () => {
       await init("refused");
-      ca.openssl(
-        ...[
-          "ca",
-          "-batch",
-          "-config",
-          "openssl.cnf",
-          "-policy",
-          "policy_anything",
-          "-passin",
-          "pass:secret",
-        ],
-        ...["-in", "refused/issuing.csr", "-out", "refused/issuing.crt", "-subj", "/C=IN/CN=leaf"],
-      );
+      signIssuing("refused", "-subj", "/C=IN/CN=leaf");
       return init("refused");
     },
     /is not a CA certificate/,

@@ -1,5 +1,6 @@
 /** Certificate extensions: their names, their criticality, and how each is encoded (RFC 5280 4.2). */
 
+import { oids } from "../../der/oid.ts";
 import {
   bitString,
   boolean,
@@ -98,14 +99,14 @@ export const nsCertTypes = [
 
 /** Names of extended key usages, as in openssl.cnf. */
 export const extendedKeyUsageOids = {
-  serverAuth: "1.3.6.1.5.5.7.3.1",
-  clientAuth: "1.3.6.1.5.5.7.3.2",
-  codeSigning: "1.3.6.1.5.5.7.3.3",
-  emailProtection: "1.3.6.1.5.5.7.3.4",
-  timeStamping: "1.3.6.1.5.5.7.3.8",
-  OCSPSigning: "1.3.6.1.5.5.7.3.9",
+  serverAuth: oids.serverAuth,
+  clientAuth: oids.clientAuth,
+  codeSigning: oids.codeSigning,
+  emailProtection: oids.emailProtection,
+  timeStamping: oids.timeStamping,
+  OCSPSigning: oids.OCSPSigning,
   ipsecIKE: "1.3.6.1.5.5.7.3.17",
-  anyExtendedKeyUsage: "2.5.29.37.0",
+  anyExtendedKeyUsage: oids.anyExtendedKeyUsage,
   msSmartcardLogin: "1.3.6.1.4.1.311.20.2.2",
 } as const;
 

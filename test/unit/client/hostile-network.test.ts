@@ -10,6 +10,7 @@ import { autoRenew } from "../../../src/client/index.ts";
 import { readProblem } from "../../../src/client/problem.ts";
 import { keepRenewed } from "../../../src/client/renewal/loop.ts";
 import { identityFolder } from "../../helpers/identity-folder.ts";
+import { newEcKey } from "../../helpers/openssl-ca.ts";
 
 const encode = (claims: object) => Buffer.from(JSON.stringify(claims)).toString("base64url");
 /** Of no authority: enough for a client that cannot verify it. */
@@ -36,7 +37,7 @@ function selfSigned(): { key: string; cert: string } {
   const key = join(dir, "stranger.key");
   const out = join(dir, "stranger.pem");
   mkdirSync(dir, { recursive: true });
-  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"];
+  const curve = [...newEcKey, "-days", "1"];
   const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
   const files = ["-keyout", key, "-out", out];
   execFileSync("openssl", ["req", "-x509", ...curve, ...names, ...files], { stdio: "ignore" });

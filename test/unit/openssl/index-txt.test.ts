@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatIndexLine, type IndexEntry, parseIndex } from "../../../src/openssl/index-txt.ts";
+import { newEcKey } from "../../helpers/openssl-ca.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "index-"));
 const openssl = (...args: string[]) =>
@@ -49,7 +50,7 @@ const entries: readonly IndexEntry[] = [
 
 beforeAll(() => {
   openssl(
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...["req", "-x509", ...newEcKey],
     ...["-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA", "-days", "3650"],
   );
   writeFileSync(

@@ -7,6 +7,7 @@ import { openStore } from "../../../src/store/open.ts";
 import { restoreSnapshot, takeSnapshot, verifySnapshot } from "../../../src/store/snapshot.ts";
 import { type NewIssuance, type Store, StoreUnavailable } from "../../../src/store/store.ts";
 import { withDatabases } from "../../helpers/databases.ts";
+import { auditEntry } from "../../helpers/revocations.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const COUNT = 2500;
@@ -23,18 +24,7 @@ async function all(store: Store) {
   }));
 }
 
-const audit = {
-  at: now,
-  requestId: "r",
-  action: "issue",
-  verdict: "accepted",
-  caller: "test",
-  address: undefined,
-  serial: "ff01",
-  csrSha256: undefined,
-  code: undefined,
-  detail: { über: 1 },
-} as const;
+const audit = auditEntry(now, "issue", { requestId: "r", serial: "ff01", detail: { über: 1 } });
 
 describe.each([
   ["sqlite", "sqlite"],

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../../src/store/open.ts";
 import { openPool } from "../../../src/store/postgres/open.ts";
 import {
-  type NewAuditEntry,
   type NewIssuance,
   type SpentCredential,
   type Store,
@@ -11,23 +10,13 @@ import {
   StoreUnavailable,
 } from "../../../src/store/store.ts";
 import { withDatabases } from "../../helpers/databases.ts";
+import { auditEntry } from "../../helpers/revocations.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const day = 86_400_000;
 const databases = withDatabases("store");
 
-const audit: NewAuditEntry = {
-  at: now,
-  requestId: "r1",
-  action: "issue",
-  verdict: "accepted",
-  caller: "test",
-  address: undefined,
-  serial: undefined,
-  csrSha256: undefined,
-  code: undefined,
-  detail: { a: 1 },
-};
+const audit = auditEntry(now, "issue", { requestId: "r1", detail: { a: 1 } });
 
 function issuance(name: string, spends: SpentCredential[] = [], days = 30): NewIssuance {
   const serial = randomBytes(16).toString("hex");

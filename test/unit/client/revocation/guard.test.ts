@@ -16,6 +16,9 @@ import {
   type Verdict,
 } from "../../../../src/client/revocation/guard.ts";
 import { type Holder, newKey, pemOf } from "../../../helpers/authority.ts";
+import { listenLocally } from "../../../helpers/loopback.ts";
+
+const versions = ["TLSv1.2", "TLSv1.3"] as const;
 
 /** A CA of openssl's own making, with its CRL and its OCSP answers served from a plain http server. */
 let folder: string;
@@ -39,9 +42,7 @@ beforeAll(async () => {
         response.end(body);
       }),
   );
-  publisher.listen(0, "127.0.0.1");
-  await once(publisher, "listening");
-  base = `http://127.0.0.1:${(publisher.address() as AddressInfo).port}`;
+  base = `http://127.0.0.1:${await listenLocally(publisher)}`;
   writeFileSync(
     join(folder, "ca.cnf"),
     `[ca]
@@ -241,13 +242,12 @@ async function guarded(options: Partial<GuardOptions> = {}): Promise<Guarded> {
       response.end(verdict.rule);
     },
   );
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const port = await listenLocally(server);
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
   });
-  return { port: (server.address() as AddressInfo).port, verdicts };
+  return { port, verdicts };
 }
 function makeGuard(options: Partial<GuardOptions>): RevocationGuard {
   return revocationGuard({
@@ -264,7 +264,7 @@ function makeGuard(options: Partial<GuardOptions>): RevocationGuard {
 async function open(
   port: number,
   as: Holder | undefined,
-  version: "TLSv1.2" | "TLSv1.3" = "TLSv1.3",
+  version: (typeof versions)[number] = "TLSv1.3",
   session?: Buffer,
 ) {
   let ticket: Buffer | undefined;
@@ -294,6 +294,19 @@ async function open(
   };
 }
 
+/** Asks on a second connection that resumes the session of the first. */
+async function askResumed(
+  port: number,
+  as: Holder | undefined,
+  version: (typeof versions)[number],
+  first: Awaited<ReturnType<typeof open>>,
+) {
+  const again = await open(port, as, version, first.ticket());
+  const answer = await again.ask();
+  expect(again.socket.isSessionReused()).toBe(true);
+  return answer;
+}
+
 describe("the guard", () => {
   test("lets a good certificate in", async () => {
     const { port } = await guarded();
@@ -317,19 +330,17 @@ describe("the guard", () => {
     expect(await (await open(port, makeLeaf("constrained"))).ask()).toBe("chain");
   });
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  test.each(versions)(
     "a resumed %s session without a certificate stays without",
     async (version) => {
       const { port } = await guarded();
       const first = await open(port, undefined, version);
       expect(await first.ask()).toBe("no-certificate");
-      const again = await open(port, undefined, version, first.ticket());
-      expect(await again.ask()).toBe("no-certificate");
-      expect(again.socket.isSessionReused()).toBe(true);
+      expect(await askResumed(port, undefined, version, first)).toBe("no-certificate");
     },
   );
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  test.each(versions)(
     "a resumed %s session of a revoked certificate is turned away",
     async (version) => {
       const { port } = await guarded();
@@ -339,26 +350,22 @@ describe("the guard", () => {
       revoke(peer.name);
       published.crl = makeCrl();
       expect(await first.ask()).toBe("revoked");
-      const again = await open(port, peer, version, first.ticket());
-      expect(await again.ask()).toBe("revoked");
-      expect(again.socket.isSessionReused()).toBe(true);
+      expect(await askResumed(port, peer, version, first)).toBe("revoked");
     },
   );
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  test.each(versions)(
     "a resumed %s session of a good certificate is let in without its issuers",
     async (version) => {
       const { port } = await guarded();
       const peer = makeLeaf("client");
       const first = await open(port, peer, version);
       expect(await first.ask()).toBe("good");
-      const again = await open(port, peer, version, first.ticket());
-      expect(await again.ask()).toBe("good");
-      expect(again.socket.isSessionReused()).toBe(true);
+      expect(await askResumed(port, peer, version, first)).toBe("good");
     },
   );
 
-  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  test.each(versions)(
     "a certificate that ends between two requests of one %s connection is turned away, resumed too",
     async (version) => {
       let offset = 0;
@@ -368,8 +375,7 @@ describe("the guard", () => {
       expect(await connection.ask()).toBe("good");
       offset = 700_000;
       expect(await connection.ask()).toBe("expired");
-      const again = await open(port, peer, version, connection.ticket());
-      expect(await again.ask()).toBe("expired");
+      expect(await askResumed(port, peer, version, connection)).toBe("expired");
       offset = -2 * 7200_000;
       expect(await connection.ask()).toBe("not-yet-valid");
     },

@@ -4,14 +4,13 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { revocationGuard, type Verdict } from "../../../../src/client/revocation/guard.ts";
 import type { Purpose } from "../../../../src/client/revocation/path-rules.ts";
 import { encodePem } from "../../../../src/der/pem.ts";
+import { listenLocally } from "../../../helpers/loopback.ts";
 import { judgePeer } from "../../../helpers/tls-peer.ts";
 import { type Base, type Case, type Given, makeBase } from "../../../vectors/revocation/case.ts";
 import { crlCases } from "../../../vectors/revocation/crl-cases.ts";
@@ -31,9 +30,7 @@ const rows: string[] = [];
 beforeAll(async () => {
   maker = new Maker();
   base = makeBase(maker);
-  publisher.listen(0, "127.0.0.1");
-  await once(publisher, "listening");
-  origin = `http://127.0.0.1:${(publisher.address() as AddressInfo).port}`;
+  origin = `http://127.0.0.1:${await listenLocally(publisher)}`;
 });
 afterAll(() => {
   publisher.close();

@@ -1,9 +1,7 @@
 /** What OCSP responders and lists say, and when it counts; made by openssl, served over HTTP. */
 
-import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -11,6 +9,7 @@ import {
   revocationGuard,
   type Verdict,
 } from "../../../../src/client/revocation/guard.ts";
+import { listenLocally } from "../../../helpers/loopback.ts";
 import { judgePeer } from "../../../helpers/tls-peer.ts";
 import { type CertificateTerms, type Made, Maker } from "../../../vectors/revocation/make.ts";
 
@@ -42,9 +41,7 @@ beforeAll(async () => {
   root = maker.authority({ subject: "/CN=Root" });
   issuing = maker.authority({ by: root, subject: "/CN=Issuing" });
   leaf = maker.leaf(issuing);
-  publisher.listen(0, "127.0.0.1");
-  await once(publisher, "listening");
-  origin = `http://127.0.0.1:${(publisher.address() as AddressInfo).port}`;
+  origin = `http://127.0.0.1:${await listenLocally(publisher)}`;
 });
 afterAll(() => {
   publisher.close();

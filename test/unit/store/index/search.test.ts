@@ -19,6 +19,7 @@ import {
   type StoredCertificate,
 } from "../../../../src/store/store.ts";
 import { startPostgres, type TestPostgres } from "../../../helpers/postgres.ts";
+import { auditEntry } from "../../../helpers/revocations.ts";
 
 const now = new Date("2030-01-01T00:00:00Z");
 const day = 86_400_000;
@@ -228,18 +229,7 @@ describe.each(["sqlite", "postgres"] as const)("the index on %s", (engine) => {
         issuedAt: now,
       },
       der: Buffer.of(1),
-      audit: {
-        at: now,
-        requestId: "r",
-        action: "issue",
-        verdict: "accepted",
-        caller: "test",
-        address: undefined,
-        serial: "ff00",
-        csrSha256: undefined,
-        code: undefined,
-        detail: {},
-      },
+      audit: auditEntry(now, "issue", { serial: "ff00" }),
       spends: [],
     });
     for (const subject of ["übermut", "ÜBERMUT", "žluť", "ŤOUČKÝ Ü"]) {

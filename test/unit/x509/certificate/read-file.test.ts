@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readCertificateFile } from "../../../../src/x509/certificate/read-file.ts";
+import { newEcKey } from "../../../helpers/openssl-ca.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-certificate-file-"));
 const at = (name: string) => join(folder, name);
@@ -21,10 +22,9 @@ beforeAll(() => {
     ["one", "0x12ab"],
     ["two", "0x00ff"],
   ] as const) {
-    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
     const out = ["-keyout", at(`${name}.key`), "-out", at(`${name}.crt`)];
     const rest = ["-subj", `/CN=${name}`, "-set_serial", serial, "-text"];
-    execFileSync("openssl", ["req", "-x509", ...key, ...out, ...rest], { stdio: "pipe" });
+    execFileSync("openssl", ["req", "-x509", ...newEcKey, ...out, ...rest], { stdio: "pipe" });
   }
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

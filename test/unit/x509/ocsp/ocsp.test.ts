@@ -50,6 +50,14 @@ const files = {
   "leaf-key.pem": key.export({ type: "pkcs8", format: "pem" }) as string,
 };
 
+/** What `openssl ocsp` says of an answer for the leaf. */
+function opensslReads(response: Uint8Array, ...more: string[]): string {
+  const asked = ["-issuer", "ca.pem", ...more, "-cert", "leaf.pem"];
+  const trusted = ["-CAfile", "root.pem", "-attime", attime];
+  const args = ["ocsp", "-respin", "resp.der", ...asked, ...trusted];
+  return openssl(args, { ...files, "resp.der": response }).output;
+}
+
 function newResponder(extendedKeyUsage: readonly string[]): Party {
   const own = newKey("ecdsa-with-SHA256");
   const template = { extendedKeyUsage, ocspNoCheck: true };
@@ -213,23 +221,7 @@ describe("responses", () => {
   ])("openssl ocsp verifies one that says %s", (_, certStatus, text) => {
     // openssl compares thisUpdate and nextUpdate with the machine's clock.
     const response = answer({ single: { certStatus }, at: new Date() });
-    const { output } = openssl(
-      [
-        "ocsp",
-        "-respin",
-        "resp.der",
-        "-issuer",
-        "ca.pem",
-        "-sha256",
-        "-cert",
-        "leaf.pem",
-        "-CAfile",
-        "root.pem",
-        "-attime",
-        attime,
-      ],
-      { ...files, "resp.der": response },
-    );
+    const output = opensslReads(response, "-sha256");
     expect(output).toContain("Response verify OK");
     expect(output).toContain(text);
   });
@@ -237,22 +229,7 @@ describe("responses", () => {
   test("openssl refuses one that a certificate without OCSPSigning signed, and so do we", () => {
     const stranger = newResponder([extendedKeyUsageOids.serverAuth]);
     const response = answer({ by: stranger, at: new Date() });
-    const { output } = openssl(
-      [
-        "ocsp",
-        "-respin",
-        "resp.der",
-        "-issuer",
-        "ca.pem",
-        "-cert",
-        "leaf.pem",
-        "-CAfile",
-        "root.pem",
-        "-attime",
-        attime,
-      ],
-      { ...files, "resp.der": response },
-    );
+    const output = opensslReads(response);
     expect(output).toContain("Response Verify Failure");
     expect(findOcspSigner(mustRead(response), issuing.certificate, now)).toBeUndefined();
   });
