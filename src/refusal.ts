@@ -166,6 +166,11 @@ export const catalogue = {
     cause: "This Content-Type is not read here.",
     cure: "Send one of the media types that the detail lists.",
   },
+  "unsupported-content-coding": {
+    title: "Unsupported content coding",
+    cause: "The body is compressed, which is not read here.",
+    cure: "Send the body as it is, without Content-Encoding.",
+  },
   "policy-violation": {
     title: "Refused by policy",
     cause: "The request breaks one or more rules of the authority's policy or profile.",

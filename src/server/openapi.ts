@@ -24,7 +24,9 @@ function errorsOf(route: RouteOptions, schema: FastifySchema): readonly RefusalC
     codes.push("malformed-request");
   }
   if (rule !== "public" && rule !== "ocsp") codes.push("unauthenticated", "forbidden");
-  if (writes) codes.push("payload-too-large", "unsupported-media-type");
+  if (writes) {
+    codes.push("payload-too-large", "unsupported-media-type", "unsupported-content-coding");
+  }
   return [...codes, ...(route.config?.refuses ?? [])];
 }
 

@@ -23,6 +23,7 @@ export const statusOf = {
   conflict: 409,
   "payload-too-large": 413,
   "unsupported-media-type": 415,
+  "unsupported-content-coding": 415,
   "policy-violation": 422,
   "rate-limited": 429,
   "internal-error": 500,
@@ -117,6 +118,8 @@ export function problemAnswer(
     headers: {
       "content-type": "application/problem+json",
       ...(status === 401 && { "www-authenticate": 'Bearer realm="countersign"' }),
+      // RFC 9110 15.5.16: which codings would have been read.
+      ...(refusal.code === "unsupported-content-coding" && { "accept-encoding": "identity" }),
       ...(retryAfter !== undefined && { "retry-after": String(retryAfter) }),
     },
     body: `${JSON.stringify(problemDocument(refusal, path, requestId, routes), null, 2)}\n`,

@@ -105,6 +105,77 @@ describe("a request that says nothing of its body's type", () => {
   });
 });
 
+describe("a file that does not start with the PEM, under curl's own type", () => {
+  const post = (csr: string, token: string, ...more: string[]) =>
+    say(
+      ...["curl", "-s", "-D", "-", "--cacert", "root.crt", "--data-binary", `@${csr}`, ...more],
+      ...["-H", `Authorization: Bearer ${token}`, `${authority.url}/v1/certificates`],
+    );
+  const subject = "/C=IN/ST=Karnataka/O=Example/CN=web";
+  const request = ["req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "web.key"];
+  const mint = () => authority.mint({ profile: "client", cn: "web" });
+  const issued = /^HTTP\/1.1 201 [\s\S]*-----BEGIN CERTIFICATE-----/;
+
+  testWith("openssl", "curl")("by openssl req -text", async () => {
+    await say("openssl", ...request, "-subj", subject, "-text", "-out", "text.csr");
+    expect(await post("text.csr", await mint())).toMatch(issued);
+  });
+
+  testWith("certtool", "curl")("by GnuTLS certtool", async () => {
+    await say("certtool", "--generate-privkey", "--key-type=ecdsa", "--outfile", "gnutls.key");
+    const template = "country = IN\nstate = Karnataka\norganization = Example\ncn = web\n";
+    writeFileSync(path("template"), template);
+    const made = ["--load-privkey", "gnutls.key", "--template", "template"];
+    await say("certtool", "--generate-request", ...made, "--outfile", "gnutls.csr");
+    expect(await post("gnutls.csr", await mint())).toMatch(issued);
+  });
+
+  testWith("keytool", "curl")("by keytool, with a blank line before it", async () => {
+    const store = ["-keystore", "keytool.p12", "-storepass", "changeit", "-alias", "web"];
+    const name = ["-dname", "CN=web, O=Example, ST=Karnataka, C=IN"];
+    await say("keytool", "-genkeypair", "-keyalg", "EC", ...store, ...name);
+    const csr = await say("keytool", "-certreq", ...store);
+    writeFileSync(path("keytool.csr"), `\n${csr}`);
+    expect(await post("keytool.csr", await mint())).toMatch(issued);
+  });
+
+  testWith("certutil", "curl")("by NSS certutil -a", async () => {
+    writeFileSync(path("nss-password"), "correct horse\n");
+    writeFileSync(path("noise"), Buffer.alloc(64, 7));
+    const database = ["-d", `sql:${folder}`, "-f", path("nss-password")];
+    await say("certutil", "-N", ...database);
+    const name = ["-s", "CN=web,O=Example,ST=Karnataka,C=IN", "-z", path("noise")];
+    await say("certutil", "-R", ...database, ...name, "-a", "-o", path("nss.csr"));
+    expect(await post("nss.csr", await mint())).toMatch(issued);
+  });
+
+  test("DER is refused there, and the refusal names the type that reads it", async () => {
+    await say("openssl", ...request, "-subj", subject, "-outform", "DER", "-out", "web.der");
+    const token = await mint();
+    const said = await post("web.der", token);
+    expect(said).toMatch(/^HTTP\/1.1 415 [\s\S]*Send DER or bare base64 as application\/pkcs10/);
+    expect(await post("web.der", token, "-H", "Content-Type: application/pkcs10")).toMatch(issued);
+  });
+
+  test("a compressed body is refused with the codings that are read", async () => {
+    await prepare("packed");
+    await say("gzip", "-k", "packed.csr");
+    const said = await post("packed.csr.gz", await mint(), "-H", "Content-Encoding: gzip");
+    expect(said).toMatch(/^HTTP\/1.1 415 [\s\S]*accept-encoding: identity/i);
+    expect(said).toContain("urn:countersign:error:unsupported-content-coding");
+  });
+
+  test("JSON in UTF-16 is named; in JSON the base64 of a PEM is read", async () => {
+    const csr = makeCsr({ key: newKey() });
+    const body = JSON.stringify({ csr: Buffer.from(csr).toString("base64") });
+    const json = ["-H", "Content-Type: application/json"];
+    writeFileSync(path("utf16.json"), Buffer.from(`\ufeff${body}`, "utf16le"));
+    expect(await post("utf16.json", await mint(), ...json)).toMatch(/ 400 [\s\S]*UTF-16/);
+    writeFileSync(path("utf8.json"), `\ufeff${body}`);
+    expect(await post("utf8.json", await mint(), ...json)).toMatch(/^HTTP\/1.1 201 /);
+  });
+});
+
 const python = `
 import http.client, ssl, sys
 port, token, csr = sys.argv[1:]

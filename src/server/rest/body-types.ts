@@ -4,6 +4,8 @@
  */
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { holdsPem } from "../../x509/csr/read.ts";
+import { requireNoCoding } from "../content-coding.ts";
 import { Problem } from "../problem.ts";
 
 declare module "fastify" {
@@ -22,16 +24,22 @@ export const rawTypes = [
 ] as const;
 const formType = "application/x-www-form-urlencoded";
 
+/** `type/subtype`, with whatever parameters (RFC 9110 8.3.1). */
+const mediaType = /^\s*[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;.*)?$/;
+/** Stands for what is no media type; no parser has it, so that the one for all others judges. */
+const unreadableType = "application/x-unreadable";
+
 /** Gives a scope its parsers. Every type that is not listed is refused, but for an empty body. */
 export function readBodies(scope: FastifyInstance): void {
   // A body with `__proto__` or `constructor.prototype` in it is refused, not cleaned.
   const parseJson = scope.getDefaultJsonParser("error", "error");
   scope.addContentTypeParser(
     "application/json",
-    { parseAs: "string" },
-    (request, body: string, done) => {
+    { parseAs: "buffer" },
+    (request, body: Buffer, done) => {
       if (body.length === 0) done(null, {});
-      else parseJson(request, body, done);
+      else if (isUtf16(body)) done(new Problem(utf16Json));
+      else parseJson(request, body.toString(), done);
     },
   );
   const asBuffer = { parseAs: "buffer" as const };
@@ -42,7 +50,7 @@ export function readBodies(scope: FastifyInstance): void {
       body.length > 0 && !readsCsr(request) ? refuse(request) : bodyOf(request, body),
   );
   scope.addContentTypeParser(formType, asBuffer, async (request: FastifyRequest, body: Buffer) => {
-    if (body.length === 0 || (readsCsr(request) && startsAsPem(body))) return bodyOf(request, body);
+    if (body.length === 0 || (readsCsr(request) && holdsPem(body))) return bodyOf(request, body);
     return refuse(request);
   });
   scope.addContentTypeParser("*", asBuffer, async (request: FastifyRequest, body: Buffer) => {
@@ -50,13 +58,13 @@ export function readBodies(scope: FastifyInstance): void {
     const untyped = request.headers["content-type"] === undefined && readsCsr(request);
     return body.length > 0 && !untyped ? refuse(request) : bodyOf(request, body);
   });
-  // What is no media type names none: an empty header, or any words above an empty body.
+  scope.addHook("onRequest", async ({ headers }) => requireNoCoding(headers));
+  // An empty type counts as no type. What is no media type is judged when it is known whether a body is there.
   scope.addHook("onRequest", async ({ headers }) => {
     const type = headers["content-type"];
-    if (type === undefined || type.includes("/")) return;
-    const empty =
-      headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0;
-    if (type.trim() === "" || empty) delete headers["content-type"];
+    if (type === undefined || mediaType.test(type)) return;
+    if (type.trim() === "") delete headers["content-type"];
+    else headers["content-type"] = unreadableType;
   });
   // A request without a body meets no parser.
   scope.addHook("preValidation", async (request) => {
@@ -76,15 +84,28 @@ function bodyOf(request: FastifyRequest, body: Buffer): Buffer | object {
   return readsCsr(request) ? body : {};
 }
 
-function startsAsPem(body: Buffer): boolean {
-  return body.subarray(0, 10).toString("latin1") === "-----BEGIN";
+const utf16Json = {
+  code: "malformed-request",
+  detail:
+    "The body is UTF-16; JSON is UTF-8 (RFC 8259 8.1). In PowerShell write it with `-Encoding utf8`.",
+} as const;
+
+/** By its mark, or by the NUL beside the first brace. */
+function isUtf16([first, second]: Buffer): boolean {
+  return [0xfffe, 0xfeff, 0x7b00, 0x007b].includes((first ?? 0) * 256 + (second ?? 1));
+}
+
+/** The Content-Type as it was sent. */
+function givenType({ headers, raw: { rawHeaders } }: FastifyRequest): string | undefined {
+  const at = rawHeaders.findIndex((one, n) => n % 2 === 0 && /^content-type$/i.test(one));
+  return headers["content-type"] === unreadableType ? rawHeaders[at + 1] : headers["content-type"];
 }
 
 function refuse(request: FastifyRequest): never {
-  const type = request.headers["content-type"]?.split(";", 1)[0] ?? "none";
+  const type = givenType(request)?.split(";", 1)[0] ?? "none";
   const read = readsCsr(request)
     ? type === formType
-      ? `A body of type ${formType} is read only when it starts with -----BEGIN. Send DER as application/pkcs10.`
+      ? `A body of type ${formType} is read only when it holds a PEM (-----BEGIN CERTIFICATE REQUEST-----). Send DER or bare base64 as application/pkcs10.`
       : `A certificate request is read as ${rawTypes.join(", ")}, or in JSON as application/json.`
     : "This route reads application/json or an empty body.";
   throw new Problem({

@@ -6,6 +6,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { pipeline, Readable } from "node:stream";
 import { timeOrderedId } from "../../authority/time-ordered-id.ts";
+import { requireNoCoding } from "../content-coding.ts";
 import type { CountedRequest } from "../metrics.ts";
 import { logFailure, Problem, problemAnswer, refusalOf } from "../problem.ts";
 import { routePattern } from "../route-pattern.ts";
@@ -143,6 +144,7 @@ function readBody(
   const isEmpty = headers["transfer-encoding"] === undefined && Number(length ?? 0) === 0;
   const given = headers["content-type"];
   if (isEmpty && given === undefined) return nothing;
+  requireNoCoding(headers);
   if (given?.split(";", 1)[0]?.trim().toLowerCase() !== type) {
     throw new Problem({
       code: "unsupported-media-type",

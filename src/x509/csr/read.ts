@@ -10,7 +10,7 @@ import { type DistinguishedName, readName } from "../name/read.ts";
 import { readRequestSignature, signatureVerifies } from "./read-signature.ts";
 
 export { encodeRequest } from "./encode.ts";
-export { requestBytes } from "./read-bytes.ts";
+export { holdsPem, requestBytes } from "./read-bytes.ts";
 
 export interface RequestedExtension {
   /** Dotted OID. */

@@ -26,6 +26,14 @@ describe("one request", () => {
     ["text that starts with the octet of a SEQUENCE", `0 is a digit\n${pem}`],
     ["a certificate beside it", encodePem("CERTIFICATE", Buffer.of(0x30, 0)) + pem],
     ["bare base64", base64],
+    ["DER and the line end of an editor", Buffer.concat([der, Buffer.from("\r\n")])],
+    ["UTF-16 of PowerShell", Buffer.from(`\ufeff${pem}`, "utf16le")],
+    ["UTF-16 without a mark", Buffer.from(pem, "utf16le")],
+    ["big-endian UTF-16", Buffer.from(`\ufeff${pem}`, "utf16le").swap16()],
+    ["base64 in UTF-16", Buffer.from(`\ufeff${base64}`, "utf16le")],
+    ["base64 behind a byte order mark", `\ufeff${base64}`],
+    ["the base64 of a PEM, as Kubernetes has it", Buffer.from(pem).toString("base64")],
+    ["the base64 of a PEM in UTF-16", Buffer.from(pem, "utf16le").toString("base64")],
     ["base64 in lines", base64.replace(/.{64}/g, "$&\r\n")],
   ])("is found in %s", (_title, body) => {
     const outcome = requestBytes(Buffer.from(body as string));
@@ -39,16 +47,17 @@ describe("one request", () => {
     expect(outcome.ok && inHex(outcome.value)).toBe(inHex(der));
   });
 
-  test.each<[string, string, RegExp]>([
+  test.each<[string, string | Uint8Array, RegExp]>([
     ["nothing", "", /empty/],
     ["two requests", pem + pem, /more than one request/],
     ["text", "hello, world", /neither PEM, DER nor base64/],
     ["a certificate alone", encodePem("CERTIFICATE", der), /no CERTIFICATE REQUEST/],
     ["a PEM without its end", pem.slice(0, 90), /no matching/],
     ["base64 with a stranger in it", pem.replace("MI", "M!"), /not base64/],
+    ["a form", `csr=${encodeURIComponent(pem)}`, /percent-encoded.*--data-binary/],
     ["base64url", `${base64.slice(0, 40)}-_${base64.slice(42)}`, /neither PEM/],
   ])("is not found in %s", (_title, body, message) => {
-    const outcome = requestBytes(Buffer.from(body));
+    const outcome = requestBytes(Buffer.from(body as string));
     expect(outcome.ok ? "ok" : outcome.refusal.code).toBe("malformed-csr");
     expect(outcome.ok ? "" : outcome.refusal.detail).toMatch(message);
   });
@@ -94,7 +103,8 @@ describe("a private key", () => {
   test.each(forms)("as %s is refused as such, and nothing of it is repeated", (_title, body) => {
     const behind = Buffer.concat([Buffer.from(pem), body]);
     const encoded = Buffer.from(body.toString("base64"));
-    const bodies = body[0] === 0x30 ? [body, encoded] : [body, behind];
+    const wide = Buffer.from(body.toString("latin1"), "utf16le");
+    const bodies = body[0] === 0x30 ? [body, encoded] : [body, behind, encoded, wide];
     for (const one of bodies) {
       const outcome = requestBytes(one);
       if (outcome.ok) throw new Error("accepted");
