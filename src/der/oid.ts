@@ -25,6 +25,8 @@ export const oids = {
   sha384: "2.16.840.1.101.3.4.2.2",
   sha512: "2.16.840.1.101.3.4.2.3",
   extensionRequest: "1.2.840.113549.1.9.14",
+  /** The same under Microsoft's own name (szOID_CERT_EXTENSIONS). */
+  certExtensions: "1.3.6.1.4.1.311.2.1.14",
   challengePassword: "1.2.840.113549.1.9.7",
   unstructuredName: "1.2.840.113549.1.9.2",
   unstructuredAddress: "1.2.840.113549.1.9.8",

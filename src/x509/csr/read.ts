@@ -27,7 +27,7 @@ interface RequestContent {
   readonly subjectAltNames: readonly GeneralName[];
   /** Names of kinds that are not issued, e.g. `directoryName`. */
   readonly unsupportedNames: readonly string[];
-  /** Everything in extensionRequest, subjectAltName included. */
+  /** Everything in extensionRequest, also in Microsoft's, subjectAltName included. */
   readonly extensions: readonly RequestedExtension[];
   /** Names (or OIDs) of the other attributes, e.g. `challengePassword`. */
   readonly attributes: readonly string[];
@@ -129,28 +129,9 @@ function readInfo(info: DerReader): RequestContent {
   const start = info.offset;
   const spki = info.element(0x30, field);
   const publicKey = inPlace(start, () => readPublicKey(spki, field));
-  const attributes: string[] = [];
-  let extensions: RequestedExtension[] = [];
   // RFC 2986 wants the attributes even when empty; some writers leave them out, and so may they.
   const list = info.done ? undefined : info.enter(0xa0, `${INFO}.attributes`);
-  const seen = new Set<string>();
-  while (list !== undefined && !list.done) {
-    const attribute = list.enter(0x30, `${INFO}.attributes`);
-    const type = readOid(attribute, `${INFO}.attributes`);
-    const values = attribute.enter(0x31, `${INFO}.attributes`);
-    attribute.end();
-    if (seen.has(type)) list.fail(`the attribute ${names.get(type) ?? type} appears twice`);
-    seen.add(type);
-    if (type === oids.extensionRequest) {
-      extensions = readExtensions(values.enter(0x30, `${INFO}.attributes.extensionRequest`));
-      values.end();
-    } else {
-      // What these hold is of no use here, but it has to be whole elements.
-      do values.any(`${INFO}.attributes.${names.get(type) ?? type}`);
-      while (!values.done);
-      attributes.push(names.get(type) ?? type);
-    }
-  }
+  const { attributes, extensions } = readAttributes(list);
   info.end();
   const alternative = extensions.find(({ oid }) => oid === oids.subjectAltName);
   const { names: subjectAltNames, unsupported: unsupportedNames } =
@@ -162,13 +143,49 @@ function readInfo(info: DerReader): RequestContent {
   return { subject, publicKey, subjectAltNames, unsupportedNames, extensions, attributes };
 }
 
+function readAttributes(
+  list: DerReader | undefined,
+): Pick<RequestContent, "attributes" | "extensions"> {
+  if (list === undefined) return { attributes: [], extensions: [] };
+  const unused = new Set<string>();
+  const extensions = new Map<string, RequestedExtension[]>();
+  while (!list.done) {
+    const attribute = list.enter(0x30, `${INFO}.attributes`);
+    const type = readOid(attribute, `${INFO}.attributes`);
+    const name = names.get(type) ?? type;
+    const values = attribute.enter(0x31, `${INFO}.attributes`);
+    attribute.end();
+    if (type === oids.extensionRequest || type === oids.certExtensions) {
+      if (extensions.has(type)) list.fail(`the attribute ${name} appears twice`);
+      extensions.set(type, readExtensions(values.enter(0x30, `${INFO}.attributes.${name}`)));
+      values.end();
+    } else {
+      // What these hold is of no use here, but it has to be whole elements.
+      while (!values.done) values.any(`${INFO}.attributes.${name}`);
+      unused.add(name);
+    }
+  }
+  const [some = [], others = []] = [...extensions.values()];
+  const more = others.filter((one) => !some.some((other) => isSame(one, other, list)));
+  return { attributes: [...unused], extensions: [...some, ...more] };
+}
+
+/** Whether both attributes ask for this extension in the same way; in two ways is malformed. */
+function isSame(one: RequestedExtension, other: RequestedExtension, list: DerReader): boolean {
+  if (one.oid !== other.oid) return false;
+  if (one.critical !== other.critical || Buffer.compare(one.value, other.value) !== 0) {
+    list.fail(`extensionRequest and certExtensions ask for two different ${one.name}`);
+  }
+  return true;
+}
+
 function readExtensions(list: DerReader): RequestedExtension[] {
   const extensions: RequestedExtension[] = [];
   const seen = new Set<string>();
   while (!list.done) {
     const extension = list.enter(0x30, list.field);
     const oid = readOid(extension, `${list.field}.extnID`);
-    const critical = extension.peek() === 0x01 ? readTrue(extension) : false;
+    const critical = extension.peek() === 0x01 ? readCritical(extension) : false;
     const value = extension.content(0x04, `${list.field}.extnValue`);
     extension.end();
     const name = names.get(oid) ?? oid;
@@ -179,9 +196,10 @@ function readExtensions(list: DerReader): RequestedExtension[] {
   return extensions;
 }
 
-/** A BOOLEAN that is there although FALSE is its default, so it is TRUE, in DER's only form. */
-function readTrue(extension: DerReader): boolean {
+/** A BOOLEAN that is written out: DER's TRUE, or FALSE, which DER would leave out. */
+function readCritical(extension: DerReader): boolean {
   const octets = extension.content(0x01, `${extension.field}.critical`);
+  if (octets.length === 1 && octets[0] === 0) return false;
   if (octets.length !== 1 || octets[0] !== 0xff) extension.fail("critical is not DER's TRUE");
   return true;
 }
