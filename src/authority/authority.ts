@@ -16,6 +16,7 @@ import { type Caller, type CertificateCaller, type InternalCaller, identityOf } 
 import { type CheckResult, checkRequest } from "./check.ts";
 import { type Issued, type Issuing, issue, type RequestedValidity } from "./issue.ts";
 import type { Issuer, Issuers } from "./issuers.ts";
+import { holdsSeal } from "./proof/seal.ts";
 import { prepareRenewal } from "./renewal/renew.ts";
 import { type RenewalWindow, renewalWindow } from "./renewal/window.ts";
 import { type RevocationOutcome, type RevocationRequest, revoke } from "./revoke.ts";
@@ -270,6 +271,11 @@ export class Authority {
     return this.#parts.store.findPresented(serial, sha256);
   }
 
+  /** Whether a row of the index is as this authority wrote it (`proof/seal.ts`). */
+  holdsSeal(row: StoredCertificate): boolean {
+    return holdsSeal(this.#parts.keys, row);
+  }
+
   /** When the certificate should be renewed (RFC 9773). */
   async renewalWindow(serial: string): Promise<Outcome<RenewalWindow>> {
     const certificate = await this.find(serial);
@@ -344,16 +350,9 @@ export class Authority {
     const profile = this.#profiles.get(name);
     if (profile !== undefined) return accepted(profile);
     const known = [...this.#profiles.keys()].join(", ");
-    return refused("policy-violation", `There is no profile ${name}; there are: ${known}.`, {
-      violations: [
-        {
-          field: "profile",
-          rule: "profile.known",
-          got: name,
-          want: known,
-          message: `There is no profile ${name}; there are: ${known}.`,
-        },
-      ],
+    const message = `There is no profile ${name}; there are: ${known}.`;
+    return refused("policy-violation", message, {
+      violations: [{ field: "profile", rule: "profile.known", got: name, want: known, message }],
     });
   }
 

@@ -4,15 +4,15 @@
  * heart of `countersign doctor` and of every test above unit level.
  */
 
-import { createHash, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { parseIndex } from "../openssl/index-txt.ts";
 import type { Profile } from "../policy/profile.ts";
 import type { Store, StoredCertificate } from "../store/store.ts";
 import { type Certificate, parseCertificate, verifySignedBy } from "../x509/certificate/read.ts";
 import { parsePublicKey } from "../x509/key/read-public.ts";
-import { formatGeneralName } from "../x509/name/general-name.ts";
 import { toIndexLine } from "./index-line.ts";
 import { issuerIdOf } from "./issuers.ts";
+import { differencesOf, roleOf } from "./proof/signed.ts";
 
 export interface ExamineOptions {
   readonly store: Store;
@@ -20,6 +20,8 @@ export interface ExamineOptions {
   readonly issuers: readonly Certificate[];
   /** Profiles on offer; a certificate of another profile is not held against any. */
   readonly profiles: ReadonlyMap<string, Profile>;
+  /** Whether a row is as the authority wrote it; undefined where the issuing keys are not here. */
+  readonly holdsSeal: ((row: StoredCertificate) => boolean) | undefined;
   readonly now: Date;
 }
 
@@ -27,6 +29,8 @@ export interface Examination {
   readonly certificates: number;
   /** Of other issuers, or imported without a file: there is no signature to verify. */
   readonly unverified: number;
+  /** Whether the seals of the rows were verified, for which the issuing keys must be here. */
+  readonly sealsVerified: boolean;
   /** One sentence each; none: all is well. At most a hundred are kept. */
   readonly findings: readonly string[];
 }
@@ -59,12 +63,15 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
       if (read !== serial) say(`${serial}: its line of index.txt reads back as ${read}`);
       const der = ders.get(row.id);
       const issuer = keys.get(row.issuerId);
+      if (issuer !== undefined && options.holdsSeal?.(row) === false) {
+        say(`${serial}: ${brokenSeal(row)}`);
+      }
       if (der === undefined || issuer === undefined) {
         unverified += 1;
         if (der === undefined && row.via !== "import") say(`${serial}: its bytes are missing`);
         continue;
       }
-      for (const fault of faultsOf(row, der, issuer)) say(`${serial}: ${fault}`);
+      for (const fault of faultsOf(row, der, issuer, options)) say(`${serial}: ${fault}`);
       const profile = options.profiles.get(row.profile);
       if (row.via !== "import" && profile && !obeys(row, profile)) {
         say(`${serial}: profile ${row.profile} does not allow its extendedKeyUsage today`);
@@ -75,35 +82,39 @@ export async function examine(options: ExamineOptions): Promise<Examination> {
   for (const issuerId of issuerIds) {
     for (const finding of await historyFaults(store, issuerId, revoked)) say(finding);
   }
-  return { certificates, unverified, findings };
+  return {
+    certificates,
+    unverified,
+    sealsVerified: options.holdsSeal !== undefined,
+    findings,
+  };
+}
+
+/** A seal covers what the certificate does not say itself. */
+function brokenSeal({ seal }: StoredCertificate): string {
+  return seal === undefined
+    ? "its row has no seal: this authority did not write it"
+    : "its row was altered (profile, requestedBy, via, times or lineage): the seal does not hold";
 }
 
 function faultsOf(
   row: StoredCertificate,
   der: Uint8Array,
   { certificate: issuer, key }: { certificate: Certificate; key: KeyObject },
+  { profiles }: ExamineOptions,
 ): string[] {
   const parsed = parseCertificate(der);
   if (!parsed.ok) return [`it does not parse: ${parsed.refusal.detail}`];
   const certificate = parsed.value;
-  const faults: string[] = [];
-  const expect = (what: string, same: boolean) => {
-    if (!same) faults.push(`its bytes and its row differ in ${what}`);
-  };
-  expect("sha256", createHash("sha256").update(der).digest("hex") === row.sha256);
-  expect("serial", certificate.serial === row.serial);
-  expect("subject", Buffer.compare(certificate.subject.der, row.subjectDer) === 0);
-  expect("notBefore", certificate.notBefore.getTime() === row.notBefore.getTime());
-  expect("notAfter", certificate.notAfter.getTime() === row.notAfter.getTime());
-  expect("public key", certificate.spkiSha256 === row.spkiSha256);
-  expect(
-    "subjectAltName",
-    certificate.subjectAltNames.map(formatGeneralName).join() === row.subjectAltNames.join(),
+  const faults = differencesOf(row, certificate).map(
+    (field) => `its bytes and its row differ in ${field}`,
   );
-  expect(
-    "extendedKeyUsage",
-    (certificate.extendedKeyUsage ?? []).join() === row.extendedKeyUsage.join(),
-  );
+  const role = profiles.get(row.profile)?.role;
+  if (role !== undefined && roleOf(certificate) !== role) {
+    faults.push(
+      `profile ${row.profile} has the role ${role}, which the certificate does not carry`,
+    );
+  }
   if (Buffer.compare(certificate.issuer.der, issuer.subject.der) !== 0) {
     faults.push("it names another issuer");
   }

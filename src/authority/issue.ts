@@ -8,12 +8,18 @@
  */
 
 import { createHash } from "node:crypto";
-import { type Accepted, decide, redeem } from "../policy/decide.ts";
+import { type Accepted, type CertificatePlan, decide, redeem } from "../policy/decide.ts";
 import type { Grant } from "../policy/grant.ts";
 import type { Notice } from "../policy/notice.ts";
 import type { Profile } from "../policy/profile.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
-import type { NewIssuance, SpentCredential, Store, StoredCertificate } from "../store/store.ts";
+import type {
+  NewCertificate,
+  NewIssuance,
+  SpentCredential,
+  Store,
+  StoredCertificate,
+} from "../store/store.ts";
 import { assembleCertificate } from "../x509/certificate/template.ts";
 import { isVerifiedRequest, type VerifiedRequest } from "../x509/csr/read.ts";
 import { formatGeneralName } from "../x509/name/general-name.ts";
@@ -24,6 +30,7 @@ import { auditLine } from "./audit.ts";
 import type { Caller } from "./caller.ts";
 import type { Issuer } from "./issuers.ts";
 import { type IssuingKeys, signerOf } from "./issuing-key.ts";
+import { sealFor } from "./proof/seal.ts";
 import { findMismatches } from "./self-check.ts";
 import { barredRenewal, lostStanding, standingOf } from "./standing.ts";
 import type { Templates } from "./templates.ts";
@@ -106,29 +113,9 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
   const mismatches = await findMismatches(der, plan, serial, issuer);
   if (mismatches.length > 0) return await ringAlarm(parts, input, mismatches);
 
+  const row = rowOf(der, serial, plan, input);
   const recorded = await parts.store.recordIssuance({
-    certificate: {
-      issuerId: issuer.id,
-      serial,
-      sha256: createHash("sha256").update(der).digest("hex"),
-      spkiSha256: plan.publicKey.spkiSha256,
-      profile: plan.profile.name,
-      subject: formatName(plan.subject),
-      subjectDer: plan.subject.der,
-      commonName: commonNameOf(plan.subject),
-      subjectAltNames: plan.subjectAltNames.map(formatGeneralName),
-      extendedKeyUsage: plan.profile.extendedKeyUsage,
-      keyType: plan.publicKey.keyType,
-      notBefore: plan.notBefore,
-      notAfter: plan.notAfter,
-      issuedAt: input.now,
-      renewAfter: plan.renewAfter,
-      requestedBy: input.grant.requestedBy,
-      via: input.grant.via,
-      lineage: input.lineage?.first ?? serial,
-      lineageStartedAt: input.lineage?.startedAt ?? input.now,
-      replaces: input.lineage?.replaces,
-    },
+    certificate: { ...row, seal: sealFor(parts.keys, issuer, row) },
     der,
     audit: auditLine(input.caller, input.now, {
       action: input.action,
@@ -161,6 +148,37 @@ export async function issue(parts: Issuing, input: IssueInput): Promise<Outcome<
     case "barred":
       return barredRenewal(recorded.by);
   }
+}
+
+/** What the index says of a certificate; the store adds the row's id. */
+function rowOf(
+  der: Uint8Array,
+  serial: string,
+  plan: CertificatePlan,
+  input: IssueInput,
+): NewCertificate {
+  return {
+    issuerId: input.issuer.id,
+    serial,
+    sha256: createHash("sha256").update(der).digest("hex"),
+    spkiSha256: plan.publicKey.spkiSha256,
+    profile: plan.profile.name,
+    subject: formatName(plan.subject),
+    subjectDer: plan.subject.der,
+    commonName: commonNameOf(plan.subject),
+    subjectAltNames: plan.subjectAltNames.map(formatGeneralName),
+    extendedKeyUsage: plan.profile.extendedKeyUsage,
+    keyType: plan.publicKey.keyType,
+    notBefore: plan.notBefore,
+    notAfter: plan.notAfter,
+    issuedAt: input.now,
+    renewAfter: plan.renewAfter,
+    requestedBy: input.grant.requestedBy,
+    via: input.grant.via,
+    lineage: input.lineage?.first ?? serial,
+    lineageStartedAt: input.lineage?.startedAt ?? input.now,
+    replaces: input.lineage?.replaces,
+  };
 }
 
 /**

@@ -3,6 +3,7 @@
  * and passed on. It gives the facts of its issuers, but never a signature.
  */
 
+import type { KeyObject } from "node:crypto";
 import { formatName } from "../x509/name/read.ts";
 import { type Issuer, Issuers } from "./issuers.ts";
 import { type CrlSigner, crlSigner } from "./signer/crl-signer.ts";
@@ -45,6 +46,11 @@ export function signerOf(keys: IssuingKeys, issuer: Issuer): Signer {
     );
   }
   return signer;
+}
+
+/** What seals the rows of an issuer, for this room only. Throws as `signerOf` does. */
+export function sealKeyOf(keys: IssuingKeys, issuer: Issuer): KeyObject {
+  return signerOf(keys, issuer).sealKey;
 }
 
 /** What signs the CRLs of an issuer and can be given nothing else. Throws as `signerOf` does. */

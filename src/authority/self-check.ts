@@ -52,6 +52,10 @@ export async function findMismatches(
     (certificate.extendedKeyUsage ?? []).join() === plan.profile.extendedKeyUsage.join(),
   );
   expect(
+    "certificatePolicies",
+    certificate.certificatePolicies.join() === (plan.profile.certificatePolicies ?? []).join(),
+  );
+  expect(
     "keyUsage",
     certificate.keyUsage?.some((usage) => usage === "keyCertSign" || usage === "cRLSign") === false,
   );

@@ -1,7 +1,9 @@
 /** The examination of everything on record, from a configuration: for `doctor` and after a restore. */
 
 import { type Examination, examine } from "../authority/examine.ts";
+import { holdsSeal } from "../authority/proof/seal.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import { openIssuingKeys } from "../config/open-authority.ts";
 import { openStore } from "../store/open.ts";
 import { readCertificateFile } from "../x509/certificate/read-file.ts";
 
@@ -14,17 +16,37 @@ export async function examineStore(config: CompiledConfig, now: Date): Promise<E
       const file = readCertificateFile(path);
       return file.ok ? file.value : [];
     });
-    return await examine({ store, issuers, profiles: config.profiles, now });
+    const keys = issuingKeys(config, now);
+    return await examine({
+      store,
+      issuers,
+      profiles: config.profiles,
+      holdsSeal: keys && ((row) => holdsSeal(keys, row)),
+      now,
+    });
   } finally {
     await store.close();
   }
 }
 
+/** Undefined when they are kept elsewhere, or do not belong here; `doctor` says so by itself. */
+function issuingKeys(config: CompiledConfig, now: Date) {
+  try {
+    return openIssuingKeys(config, now);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What was looked at, in a sentence; what is wrong, each on a line of its own. */
-export function formatExamination({ certificates, unverified, findings }: Examination): string {
+export function formatExamination(examination: Examination): string {
+  const { certificates, unverified, sealsVerified, findings } = examination;
   const verified = `${certificates - unverified} of ${certificates} certificates verify to the issuer`;
   const rest = unverified > 0 ? `; ${unverified} are another issuer's or have no file` : "";
+  const seals = sealsVerified
+    ? ""
+    : " The seals of the rows (profile, lineage) were not verified: the issuing key is not here.";
   return findings.length === 0
-    ? `${verified}${rest}; nothing is wrong.`
+    ? `${verified}${rest}; nothing is wrong.${seals}`
     : [`${certificates} certificates looked at; wrong:`, ...findings].join("\n  ");
 }

@@ -65,6 +65,8 @@ export const oids = {
   ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
   nsCertType: "2.16.840.1.113730.1.1",
   nsComment: "2.16.840.1.113730.1.13",
+  /** Certificate policy of this product, under a UUID (X.667): its holder operates the authority. */
+  operatorRole: "2.25.11622556700013316208781352789347599046.1",
 } as const;
 
 /** Encoded once: certificates are made of few kinds. */

@@ -1,5 +1,6 @@
 /** A kind of certificate, compiled: after `Profile.compile` nothing in it needs checking again. */
 
+import { oids } from "../der/oid.ts";
 import { unknownObject } from "../openssl/words.ts";
 import { accepted, type Outcome, refused, type Violation } from "../refusal.ts";
 import {
@@ -89,6 +90,7 @@ export class Profile {
   readonly keyReuse: "report" | "refuse";
   readonly nsCertType: readonly string[] | undefined;
   readonly nsComment: string | undefined;
+  /** Dotted OIDs; that of the role is among them where the profile has one. */
   readonly certificatePolicies: readonly string[] | undefined;
   readonly renew: RenewalTerms;
   readonly backdateSeconds: number;
@@ -105,7 +107,7 @@ export class Profile {
     this.role = options.role;
     this.nsCertType = options.nsCertType;
     this.nsComment = options.nsComment;
-    this.certificatePolicies = options.certificatePolicies;
+    this.certificatePolicies = withRole(options);
     this.renew = options.renew;
     this.backdateSeconds = options.backdateSeconds;
     this.noRevAvailUnderSeconds = options.noRevAvailUnderSeconds;
@@ -185,6 +187,12 @@ export class Profile {
   }
 }
 
+/** The role stands in the certificate itself: a row of the index cannot grant it (S-35). */
+function withRole({ role, certificatePolicies }: ProfileOptions): readonly string[] | undefined {
+  if (role === undefined) return certificatePolicies;
+  return [...(certificatePolicies ?? []), oids.operatorRole];
+}
+
 /** Numbers and combinations that no certificate can be made of, or that would make it a CA's. */
 function findImpossible(options: ProfileOptions, usages: readonly string[], say: Say): void {
   const check = (right: boolean, field: string, got: unknown, want: string) => {
@@ -208,6 +216,11 @@ function findImpossible(options: ProfileOptions, usages: readonly string[], say:
   );
   const powers = (keyUsage ?? []).filter((one) => one === "keyCertSign" || one === "cRLSign");
   check(powers.length === 0, "keyUsage", powers.join(", "), "without the powers of a CA");
+  for (const field of ["extendedKeyUsage", "certificatePolicies"] as const) {
+    const named = (options[field] ?? []).filter((one) => one === oids.operatorRole);
+    const want = "without the object identifier of the role: say `role: operator` instead";
+    check(named.length === 0, field, named.join(", "), want);
+  }
   check(
     options.role !== "operator" || usages.includes(extendedKeyUsageOids.clientAuth),
     "role",

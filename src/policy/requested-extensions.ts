@@ -3,6 +3,7 @@
  * for the powers of a CA is refused. A request for something else gets a notice (S-23).
  */
 
+import { oids } from "../der/oid.ts";
 import { DerError } from "../der/reader.ts";
 import type { Violation } from "../refusal.ts";
 import type { RequestedExtension, VerifiedRequest } from "../x509/csr/read.ts";
@@ -13,6 +14,7 @@ import {
 } from "../x509/extensions/encode.ts";
 import {
   readBasicConstraints,
+  readCertificatePolicies,
   readExtendedKeyUsage,
   readKeyUsage,
 } from "../x509/extensions/read.ts";
@@ -37,6 +39,7 @@ const known: ReadonlySet<string> = new Set(Object.values(extensionOids));
 
 /** Usages that reach beyond one service, whatever a profile grants. */
 const excessiveUsages: ReadonlySet<string> = new Set([
+  oids.operatorRole,
   extendedKeyUsageOids.anyExtendedKeyUsage,
   extendedKeyUsageOids.OCSPSigning,
 ]);
@@ -46,7 +49,7 @@ export function judgeExtensions(request: VerifiedRequest, profile: Profile): Ext
   const notices: Notice[] = [];
   for (const extension of request.extensions) {
     if (extension.oid === extensionOids.subjectAltName) continue;
-    const asked = excessOf(extension, profile);
+    const asked = excessOf(extension, profile) ?? roleAsked(extension, profile);
     if (asked !== undefined) violations.push(asked);
     else if (!agrees(extension, profile)) {
       notices.push({
@@ -143,6 +146,30 @@ function excessOf(extension: RequestedExtension, profile: Profile): Violation | 
     );
   }
   return undefined;
+}
+
+/** A role is the profile's to give; one that a request asks for is more than a wish. */
+function roleAsked(extension: RequestedExtension, profile: Profile): Violation | undefined {
+  const { operatorRole } = oids;
+  if (extension.oid !== extensionOids.certificatePolicies || profile.role !== undefined) return;
+  if (!policiesOf(extension.value).includes(operatorRole)) return;
+  return {
+    field: `extensions.${extension.name}`,
+    rule: "extensions.role",
+    got: operatorRole,
+    want: "no role",
+    message: `The request asks to operate this authority (certificatePolicies ${operatorRole}), which profile ${profile.name} does not grant.`,
+  };
+}
+
+/** None where they cannot be read: nothing of them is copied anyway. */
+function policiesOf(value: Uint8Array): string[] {
+  try {
+    return readCertificatePolicies(value);
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    return [];
+  }
 }
 
 /** Whether the profile gives just what is asked for, so that nothing needs to be said. */

@@ -11,6 +11,7 @@ import { TLSSocket } from "node:tls";
 import type { FastifyInstance, FastifyRequest, RouteOptions } from "fastify";
 import type { Authority } from "../authority/authority.ts";
 import type { Caller, CertificateCaller, Origin } from "../authority/caller.ts";
+import { judgeRow, proveSigned, type SignedCertificate } from "../authority/proof/signed.ts";
 import { graceOf, judgeCertificate, judgeToken } from "../authority/standing.ts";
 import { accepted, type Outcome, refused } from "../refusal.ts";
 import type { StoredCertificate } from "../store/store.ts";
@@ -195,7 +196,7 @@ async function resolveCaller(
       ? accepted({ kind: "token", ...originOf(request), token: verified.value })
       : verified;
   }
-  const peer = peerOf(request.raw);
+  const peer = peerOf(request.raw, authority);
   if (peer === undefined) return refused("unauthenticated", wanted(rule));
   request.peer = peer.der;
   return asHolder(authority, peer, rule, request);
@@ -212,7 +213,7 @@ async function proveAgain(
     const living = judgeToken(caller.token, authority.now());
     return living.ok ? accepted(caller) : living;
   }
-  const peer = peerOf(request.raw);
+  const peer = peerOf(request.raw, authority);
   if (peer === undefined) return refused("unauthenticated", wanted(rule));
   return asHolder(authority, peer, rule, request);
 }
@@ -224,30 +225,36 @@ async function asHolder(
   rule: CallerRule,
   request: FastifyRequest,
 ): Promise<Outcome<Caller>> {
-  const living = await provePeer(authority, peer, rule);
+  const signed = await peer.signed;
+  const living = await provePeer(authority, peer, signed, rule);
   if (!living.ok) return living;
   const certificate = living.value;
-  const kind = authority.profiles.get(certificate.profile)?.role ?? "certificate";
+  const role = authority.profiles.get(certificate.profile)?.role;
+  // Both must have it: the certificate that was signed, and its profile as it is today (S-35).
+  const kind = role !== undefined && role === signed?.role ? role : "certificate";
   const caller = { kind, ...originOf(request), certificate } satisfies Caller;
   if (callerRules[rule][kind]) return accepted(caller);
   // The audit should name the identity that was refused.
   request.caller = caller;
-  return refused("forbidden", forbids(rule));
+  return refused("forbidden", kind === role ? forbids(rule) : forbids(rule, role));
 }
 
 interface Peer {
   readonly der: Uint8Array;
   readonly sha256: string;
   readonly serial: string;
+  /** What the certificate proves; undefined when no issuer of this authority signed it. */
+  readonly signed: Promise<SignedCertificate | undefined>;
 }
 
 /**
  * The peer of a socket never changes: TLS 1.3 has no renegotiation and the listener switches it off
- * for 1.2. So its bytes are read and hashed once a connection; its standing is asked every time.
+ * for 1.2. So its bytes are read, hashed and verified once a connection; its standing is asked every
+ * time.
  */
 const peers = new WeakMap<Socket, Peer>();
 
-function peerOf(request: IncomingMessage): Peer | undefined {
+function peerOf(request: IncomingMessage, { issuers }: Authority): Peer | undefined {
   const { socket } = request;
   if (!(socket instanceof TLSSocket)) return undefined;
   const known = peers.get(socket);
@@ -258,24 +265,33 @@ function peerOf(request: IncomingMessage): Peer | undefined {
     der: certificate.raw,
     sha256: createHash("sha256").update(certificate.raw).digest("hex"),
     serial: certificate.serialNumber.toLowerCase(),
+    signed: proveSigned(certificate.raw, issuers),
   };
   peers.set(socket, peer);
   return peer;
 }
 
-/** The very certificate that was presented, as its row has it now. */
+/** The very certificate that was presented: signed here, and as its row has it now. */
 async function provePeer(
   authority: Authority,
   peer: Peer,
+  signed: SignedCertificate | undefined,
   rule: CallerRule,
 ): Promise<Outcome<StoredCertificate>> {
   const stored = await authority.findPeer(peer.serial, peer.sha256);
-  if (stored === undefined || stored.serial !== peer.serial || stored.sha256 !== peer.sha256) {
+  if (
+    signed === undefined ||
+    stored === undefined ||
+    stored.serial !== peer.serial ||
+    stored.sha256 !== peer.sha256
+  ) {
     return refused(
       "certificate-not-valid",
       `The client certificate ${peer.serial} was refused: it is not one that this authority issued.`,
     );
   }
+  const row = judgeRow(stored, signed, authority.holdsSeal(stored));
+  if (!row.ok) return row;
   const grace = rule === "renewal" ? graceOf(authority.profiles.get(stored.profile)) : 0;
   return judgeCertificate(stored, authority.now(), grace);
 }
@@ -295,7 +311,10 @@ function wanted(rule: CallerRule): string {
   }
 }
 
-function forbids(rule: CallerRule): string {
+function forbids(rule: CallerRule, missed?: "operator"): string {
+  if (missed !== undefined) {
+    return "This route is for operators: the certificate's profile has the role, but the certificate does not carry it. Issue a new operator's certificate.";
+  }
   return rule === "token"
     ? "A certificate entitles its holder to renew it (POST /v1/certificates/renew). This route needs an enrolment token, or an operator's certificate."
     : "This route is for operators: the certificate's profile does not have the role.";

@@ -6,6 +6,7 @@ import * as leanIndexes from "../../migrations/0002-lean-indexes.ts";
 import * as crls from "../../migrations/0003-crls.ts";
 import * as auditCertificate from "../../migrations/0004-audit-certificate.ts";
 import * as lineage from "../../migrations/0005-lineage.ts";
+import * as seals from "../../migrations/0006-seals.ts";
 
 export interface Migration {
   readonly name: string;
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   { name: "0003-crls", up: crls.up },
   { name: "0004-audit-certificate", up: auditCertificate.up },
   { name: "0005-lineage", up: lineage.up },
+  { name: "0006-seals", up: seals.up },
 ];
 
 /** The database has steps that this program does not know. */

@@ -59,6 +59,8 @@ export interface StoredCertificate {
   readonly lineage: SerialHex;
   readonly lineageStartedAt: Date;
   readonly replaces: SerialHex | undefined;
+  /** Proves the row, by a key that the store does not have; undefined proves nothing. */
+  readonly seal?: string | undefined;
   readonly revocation: Revocation | undefined;
 }
 

@@ -189,6 +189,7 @@ export async function checkAuthority({ store, authority, config }: RunningServic
     store,
     issuers: authority.issuers.all.map((one) => one.certificate),
     profiles: config.profiles,
+    holdsSeal: (row) => authority.holdsSeal(row),
     now: new Date(),
   });
   if (findings.length > 0) throw new Error(`the authority is not whole:\n${findings.join("\n")}`);

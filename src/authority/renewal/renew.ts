@@ -9,9 +9,10 @@ import { accepted, type Outcome, refused, type Violation } from "../../refusal.t
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
 import { heldKeyRequest, type VerifiedRequest, verifyRequest } from "../../x509/csr/read.ts";
 import { parsePublicKey } from "../../x509/key/read-public.ts";
-import { type GeneralName, parseGeneralNameText } from "../../x509/name/general-name.ts";
+import type { GeneralName } from "../../x509/name/general-name.ts";
 import type { CertificateCaller } from "../caller.ts";
 import { identityOf } from "../caller.ts";
+import { roleOf } from "../proof/signed.ts";
 
 /** A renewal ready for `issue`: the request (held key or new one) and what it may become. */
 export interface Renewal {
@@ -34,12 +35,15 @@ export function prepareRenewal(
   const stored = caller.certificate;
   const certificate = parseCertificate(held);
   if (!certificate.ok) return certificate;
-  const names = stored.subjectAltNames.map(storedName);
+  const role = keepsRole(certificate.value, profile);
+  if (!role.ok) return role;
+  // From what was signed, not from the row: what grants is signed (S-35).
+  const names = certificate.value.subjectAltNames;
   const capped = lineageCap(stored.lineageStartedAt, profile, now);
   if (!capped.ok) return capped;
   const request = csr === undefined ? sameKey(certificate.value, names) : verifyRequest(csr);
   if (!request.ok) return request;
-  const fresh = proofAfterExpiry(stored.notAfter, certificate.value, csr, request.value, now);
+  const fresh = proofAfterExpiry(certificate.value, csr, request.value, now);
   if (!fresh.ok) return fresh;
   return accepted({
     request: request.value,
@@ -67,13 +71,12 @@ function sameKey(held: Certificate, names: readonly GeneralName[]): Outcome<Veri
  * own. The proof is a request signed now by the key that it holds. A resumed session is not enough.
  */
 function proofAfterExpiry(
-  notAfter: Date,
   held: Certificate,
   csr: Uint8Array | undefined,
   request: VerifiedRequest,
   now: Date,
 ): Outcome<undefined> {
-  if (notAfter > now) return accepted(undefined);
+  if (held.notAfter > now) return accepted(undefined);
   if (csr !== undefined && request.publicKey.spkiSha256 === held.spkiSha256) {
     return accepted(undefined);
   }
@@ -88,10 +91,17 @@ function proofAfterExpiry(
   return refused("policy-violation", violation.message, { violations: [violation] });
 }
 
-function storedName(text: string): GeneralName {
-  const name = parseGeneralNameText(text);
-  if (!name.ok) throw new Error(`the index holds a name that cannot be read: ${text}`);
-  return name.value;
+/** A role is given when a certificate is issued, never by a renewal. */
+function keepsRole(held: Certificate, profile: Profile): Outcome<undefined> {
+  if (profile.role === undefined || roleOf(held) === profile.role) return accepted(undefined);
+  const violation: Violation = {
+    field: "profile",
+    rule: "renew.role",
+    got: "a certificate without the role",
+    want: `a certificate with the role ${profile.role}`,
+    message: `Profile ${profile.name} has the role ${profile.role}, which this certificate does not carry. A renewal cannot add it: issue a new certificate.`,
+  };
+  return refused("policy-violation", violation.message, { violations: [violation] });
 }
 
 function lineageCap(startedAt: Date, profile: Profile, now: Date): Outcome<Date | undefined> {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { nodeSignOptions, type SignatureAlgorithm } from "../../x509/certificate/template.ts";
 import { isQuick } from "../../x509/key/verify.ts";
+import { deriveSealKey } from "./seal-key.ts";
 import { type Signer, SignerUnavailable } from "./signer.ts";
 
 const signOnPool = promisify(sign);
@@ -79,6 +80,7 @@ export function keySigner(
 ): Signer {
   const { digest, ...padding } = nodeSignOptions(algorithm);
   const publicKey = createPublicKey(key);
+  const sealKey = deriveSealKey(key);
   // The key itself where it needs no options: an options object costs 20 µs a call on Node 24.
   const plain = padding.padding === undefined;
   const privateOptions = plain ? key : { key, ...padding };
@@ -86,6 +88,7 @@ export function keySigner(
     ? {
         algorithm,
         publicKey,
+        sealKey,
         // Hashing a long CRL takes longer than the signature itself: that, too, goes to the pool.
         sign: (tbs) =>
           tbs.length > LONG_BYTES
@@ -95,6 +98,7 @@ export function keySigner(
     : {
         algorithm,
         publicKey,
+        sealKey,
         sign: (tbs) => signOnPool(digest, tbs, privateOptions),
       };
 }

@@ -8,6 +8,8 @@ import type { SignatureAlgorithm } from "../../x509/certificate/template.ts";
 export interface Signer {
   readonly algorithm: SignatureAlgorithm;
   readonly publicKey: KeyObject;
+  /** Secret, for the seals of the rows that this key's certificates have (`proof/seal.ts`). */
+  readonly sealKey: KeyObject;
   /**
    * Signs the bytes of a `tbs…` structure (DER); the result is what stands in the BIT STRING.
    * Cheap keys (P-256, Ed25519) answer at once; others work on the thread pool.

@@ -3,14 +3,15 @@
  * number that the next CRL must exceed. Everything is judged first; then it is written.
  */
 
-import { X509Certificate } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { auditLine } from "../../authority/audit.ts";
 import { crlSequence, wholeScope } from "../../authority/crl/scope.ts";
 import { issuerIdOf } from "../../authority/issuers.ts";
+import { sealRow } from "../../authority/proof/seal.ts";
+import { usagesOf } from "../../authority/proof/signed.ts";
 import type { IndexEntry } from "../../openssl/index-txt.ts";
 import type { NewCertificate, NewIssuance, RevocationReason, Store } from "../../store/store.ts";
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
-import { extendedKeyUsageOids } from "../../x509/extensions/encode.ts";
 import { parsePublicKey } from "../../x509/key/read-public.ts";
 import { formatGeneralName } from "../../x509/name/general-name.ts";
 import { nameOfOneline } from "../../x509/name/oneline.ts";
@@ -65,12 +66,13 @@ const BATCH = 500;
 
 /**
  * Writes an adoption into an empty store. `crlNumber` is the number that the old CA would have used
- * next; the next CRL gets that or a greater one.
+ * next; the next CRL gets that or a greater one. `sealKey` is that of the issuer's signer.
  */
 export async function carryOut(
   store: Store,
   adoption: Adoption,
   issuer: Certificate,
+  sealKey: KeyObject,
   crlNumber: number,
   now: Date,
 ): Promise<void> {
@@ -82,7 +84,8 @@ export async function carryOut(
     const line = (action: "import" | "revoke", serial: string) =>
       auditLine(caller, now, { action, verdict: "accepted", serial, detail: {} });
     await Promise.all(
-      batch.map(({ certificate, der }) => {
+      batch.map(({ certificate: row, der }) => {
+        const certificate = { ...row, seal: sealRow(sealKey, row) };
         const audit = line("import", certificate.serial);
         const issuance: NewIssuance = { certificate, der, audit, spends: [] };
         return store.recordIssuance(issuance);
@@ -97,21 +100,6 @@ export async function carryOut(
     );
   }
   if (crlNumber > 1) await store.nextNumber(crlSequence(issuerId, wholeScope), crlNumber - 1);
-}
-
-/**
- * What a certificate may be used for. Without extendedKeyUsage it may be used for everything (RFC
- * 5280 4.2.1.12), which `nsCertType` narrows, as OpenSSL's purposes do; a CA's is no identity here.
- */
-export function usagesOf(certificate: Certificate): readonly string[] {
-  if (certificate.basicConstraints?.ca === true) return [];
-  if (certificate.extendedKeyUsage !== undefined) return certificate.extendedKeyUsage;
-  const { clientAuth, serverAuth } = extendedKeyUsageOids;
-  const types = certificate.nsCertType ?? ["client", "server"];
-  return [
-    ...(types.includes("client") ? [clientAuth] : []),
-    ...(types.includes("server") ? [serverAuth] : []),
-  ];
 }
 
 function readFile(

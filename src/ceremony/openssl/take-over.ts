@@ -1,7 +1,9 @@
 /** Takes over the folder of an `openssl ca`: judged as a whole first, then written as a whole. */
 
+import type { KeyObject } from "node:crypto";
 import { join, resolve } from "node:path";
 import { parsePrivateKey } from "../../authority/signer/key-file.ts";
+import { deriveSealKey } from "../../authority/signer/seal-key.ts";
 import { configFile } from "../../config/load/load.ts";
 import { ownHosts } from "../../config/own-hosts.ts";
 import { encodePem } from "../../der/pem.ts";
@@ -109,12 +111,24 @@ export async function takeOver(options: TakeOverOptions, plan: TakeOverPlan): Pr
       overrides: { env: { [PASSPHRASE_VARIABLE]: passphrase }, flags: {} },
       alarm: options.alarm,
       also: (store) =>
-        carryOut(store, plan.adoption, folder.certificate, folder.crlNumber, options.now),
+        carryOut(
+          store,
+          plan.adoption,
+          folder.certificate,
+          deriveSealKey(issuingKeyOf(plan)),
+          folder.crlNumber,
+          options.now,
+        ),
     });
   });
 }
 
-function writeFiles(staging: string, { folder, yaml, passphrase }: TakeOverPlan): void {
+function issuingKeyOf({ folder, passphrase }: TakeOverPlan): KeyObject {
+  return parsePrivateKey(Buffer.from(folder.keyText), "the CA key", passphrase);
+}
+
+function writeFiles(staging: string, plan: TakeOverPlan): void {
+  const { folder, yaml, passphrase } = plan;
   const put = (name: string, text: string, mode = 0o644) =>
     writeNewFile(join(staging, name), text, mode);
   const pem = (der: Uint8Array) => encodePem("CERTIFICATE", der);
@@ -124,8 +138,7 @@ function writeFiles(staging: string, { folder, yaml, passphrase }: TakeOverPlan)
   put(authorityFiles.issuing, own);
   put(authorityFiles.chain, own + folder.chain.map((one) => pem(one.der)).join(""));
   // Written anew: openssl's older formats derive the key of an encrypted file in one round.
-  const issuingKey = parsePrivateKey(Buffer.from(folder.keyText), "the CA key", passphrase);
-  put(authorityFiles.issuingKey, keyToPem(issuingKey, passphrase), 0o600);
+  put(authorityFiles.issuingKey, keyToPem(issuingKeyOf(plan), passphrase), 0o600);
   put(authorityFiles.tokenKey, keyToPem(generateKey("P-256"), passphrase), 0o600);
   put(configFile, yaml);
 }

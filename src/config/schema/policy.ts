@@ -222,7 +222,8 @@ export const profileSchema = Type.Object(
     ),
     role: Type.Optional(
       word(["operator"], {
-        description: "What holders may do here beside what every holder may.",
+        description:
+          "What holders may do here beside what every holder may. It stands in each certificate of the profile (a certificate policy); a renewal does not add it.",
         examples: ["operator"],
       }),
     ),

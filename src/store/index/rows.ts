@@ -32,6 +32,7 @@ export interface CertificateRow {
   readonly lineage: string;
   readonly lineage_started_at: number;
   readonly replaces: string | null;
+  readonly seal: string | null;
   readonly revoked_at: number | null;
   readonly reason: string | null;
   readonly revoked_by: string | null;
@@ -59,6 +60,7 @@ export const certificateColumns = [
   "lineage",
   "lineage_started_at",
   "replaces",
+  "seal",
   "state",
 ] as const;
 
@@ -88,6 +90,7 @@ export function certificateValues(
     one.lineage,
     one.lineageStartedAt.getTime(),
     one.replaces ?? null,
+    one.seal ?? null,
     stateAt(one, undefined, at),
   ];
 }
@@ -153,6 +156,7 @@ export function toCertificate(row: CertificateRow): StoredCertificate {
     lineage: row.lineage,
     lineageStartedAt: new Date(row.lineage_started_at),
     replaces: row.replaces ?? undefined,
+    seal: row.seal ?? undefined,
     revocation:
       row.revoked_at === null || row.reason === null
         ? undefined
