@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import { variableOf } from "../src/config/load/overrides.ts";
 import { mapForm, recordOf, type SchemaNode } from "../src/config/schema/node.ts";
 import { configSchema } from "../src/config/schema/schema.ts";
+import { whenChanged } from "../src/config/schema/when-changed.ts";
 
 /** `docs/reference/configuration.md`: every key with what it means, default, example, variable. */
 export function renderConfigurationReference(): string {
@@ -17,6 +18,10 @@ those \`--set key=value\` flags, which take YAML for lists and maps. Paths are r
 folder. A duration is one number and a unit (\`s\`, \`m\`, \`h\`, \`d\`, \`w\`, \`y\` of 365 days), or whole
 seconds. Unknown keys and variables are refused. \`countersign config check\` tries a file,
 \`countersign config show\` prints every value with where it came from.
+
+SIGHUP reloads the file: all of it or, when something is wrong, nothing. A key marked "restart"
+waits until the service starts again. The log line of the reload names each such key that changed,
+and \`countersign config check --against-running\` names them for every process that serves.
 
 ${sections.join("\n")}`;
 }
@@ -47,12 +52,19 @@ function row(node: SchemaNode, path: readonly string[], required: boolean): stri
         : `default ${code(node.default)}`,
     node.unit,
     `example ${(node.examples ?? []).map(code).join(" or ")}`,
+    waits(path) ? "restart" : undefined,
     // Members of lists are set with their list.
     path.includes("<n>") ? undefined : variableName(path),
   ];
   const range = node.expected === undefined ? "" : ` Expected: ${node.expected}.`;
   const known = facts.filter((fact) => fact !== undefined).join(" · ");
   return `**\`${path.join(".")}\`** — ${node.description}${range}<br>\n${known}`;
+}
+
+/** Whether a change of the key waits for a restart. */
+function waits(path: readonly string[]): boolean {
+  const decided: Readonly<Record<string, string>> = whenChanged;
+  return decided[path.join(".")] === "restart";
 }
 
 function variableName(path: readonly string[]): string {

@@ -30,8 +30,20 @@ export async function renderOpenapi(): Promise<string> {
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: undefined,
     });
-    const revocation = await openRevocation({ config, authority, store, crls, patienceMs: 0 });
-    const app = await buildServer({ config, authority, identity, revocation, log });
+    const revocation = await openRevocation({
+      live: { current: config },
+      authority,
+      store,
+      crls,
+      patienceMs: 0,
+    });
+    const app = await buildServer({
+      live: { current: config },
+      authority,
+      identity,
+      revocation,
+      log,
+    });
     await app.ready();
     const yaml = app.swagger({ yaml: true });
     await app.close();

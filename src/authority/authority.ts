@@ -32,6 +32,12 @@ export interface TokenDesk {
   verify(jwt: string, now: Date): Promise<Outcome<EnrolmentToken>>;
 }
 
+/** What a reload of the configuration replaces, all at once. */
+export type AuthorityRules = Pick<
+  AuthorityParts,
+  "profiles" | "blockedKeys" | "tokens" | "templates"
+>;
+
 export interface AuthorityParts extends Issuing {
   readonly name: string;
   readonly profiles: ReadonlyMap<string, Profile>;
@@ -56,14 +62,12 @@ export interface RenewalRequest {
 }
 
 export class Authority {
-  readonly #parts: AuthorityParts;
+  #parts: AuthorityParts;
   readonly #keyProbe: KeyProbe;
-  #profiles: ReadonlyMap<string, Profile>;
 
   constructor(parts: AuthorityParts) {
     this.#parts = parts;
     this.#keyProbe = new KeyProbe(parts.keys, parts.clock);
-    this.#profiles = parts.profiles;
   }
 
   get name(): string {
@@ -73,16 +77,16 @@ export class Authority {
     return this.#parts.keys.issuers;
   }
   get profiles(): ReadonlyMap<string, Profile> {
-    return this.#profiles;
+    return this.#parts.profiles;
   }
   /** The time that every decision of this authority uses. */
   now(): Date {
     return this.#parts.clock();
   }
 
-  /** Takes a reloaded policy; decisions already under way finish with the old one. */
-  replaceProfiles(profiles: ReadonlyMap<string, Profile>): void {
-    this.#profiles = profiles;
+  /** Takes reloaded rules; decisions already under way finish with the old ones. */
+  replaceRules(rules: AuthorityRules): void {
+    this.#parts = { ...this.#parts, ...rules };
   }
 
   /** Issues a certificate for a CSR on the strength of a token, an operator or the service itself. */
@@ -347,9 +351,9 @@ export class Authority {
   }
 
   #profile(name: string): Outcome<Profile> {
-    const profile = this.#profiles.get(name);
+    const profile = this.#parts.profiles.get(name);
     if (profile !== undefined) return accepted(profile);
-    const known = [...this.#profiles.keys()].join(", ");
+    const known = [...this.#parts.profiles.keys()].join(", ");
     const message = `There is no profile ${name}; there are: ${known}.`;
     return refused("policy-violation", message, {
       violations: [{ field: "profile", rule: "profile.known", got: name, want: known, message }],

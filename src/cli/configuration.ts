@@ -15,7 +15,12 @@ export function readConfig(flags: DataFlags): LoadedConfig {
 
 /** Loads and compiles the configuration; throws CommandFailure with every problem. */
 export function readCompiledConfig(flags: DataFlags): CompiledConfig {
-  const compiled = compileConfig(readConfig(flags));
-  if (!compiled.ok) throw failure(compiled.refusal);
-  return compiled.value;
+  return compiled(readConfig(flags));
+}
+
+/** Compiles a loaded configuration; throws CommandFailure with every problem. */
+export function compiled(loaded: LoadedConfig): CompiledConfig {
+  const config = compileConfig(loaded);
+  if (!config.ok) throw failure(config.refusal);
+  return config.value;
 }

@@ -41,7 +41,8 @@ export function renderDefaultConfig(options: DefaultFile): string {
 # Configuration of this authority. Every key: docs/reference/configuration.md.
 # Paths are relative to the folder of this file. The environment sets keys too:
 # listen.httpPort is COUNTERSIGN_LISTEN_HTTP_PORT. So does --set listen.httpPort=8081.
-# Try a change with \`countersign config check\`; SIGHUP reloads policy and profiles.
+# Try a change with \`countersign config check\`; SIGHUP reloads it
+# (\`countersign config check --against-running\` says what waits for a restart).
 
 name: ${JSON.stringify(options.name)}
 

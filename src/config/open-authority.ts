@@ -1,7 +1,7 @@
 /** From a compiled configuration to a working authority: engine and signer are chosen here. */
 
-import { Authority } from "../authority/authority.ts";
-import { CrlPublishers } from "../authority/crl/publishers.ts";
+import { Authority, type AuthorityRules } from "../authority/authority.ts";
+import { CrlPublishers, type CrlTerms } from "../authority/crl/publishers.ts";
 import {
   completeCrl,
   crlPartitions,
@@ -51,28 +51,47 @@ export async function openAuthority(
   const clock = options.clock ?? (() => new Date());
   const keys = openIssuingKeys(config, clock());
   const { active } = keys.issuers;
-  checkProfiles(config, active);
-  const tokenKey = await openTokenKey(config, active.root.sha256);
   const { alarm: log, exclusive } = options;
   const store = options.store ?? (await openStore(config.database.reveal(), { exclusive, log }));
-  const { partitions } = config.crl;
-  // Before the first certificate names its list: only counts that were used are served.
-  if (partitions > 1) {
-    await store.putFact(partitionsFact(active.id, partitions), clock().toISOString());
-    await store.putFact(partitionedFact(active.id), String(partitions));
-  }
+  const rules = await openRules(config, active, store, clock()).catch(async (error: unknown) => {
+    if (options.store === undefined) await store.close();
+    throw error;
+  });
   const authority = new Authority({
     name: config.name,
     keys,
-    templates: new Templates((issuer) => publicUrls(config, issuer.id)),
     store,
-    profiles: config.profiles,
-    tokens: openTokenDesk(tokenKey, config.name, config.tokens.issuers),
-    blockedKeys: config.blockedKeys,
+    ...rules,
     clock,
     alarm: options.alarm,
   });
   return { authority, store, crls: openCrls(config, keys, store, clock) };
+}
+
+/**
+ * What a reload replaces of an authority. Throws an Error in one sentence for people when something
+ * of it cannot be used; nothing has changed then.
+ */
+export async function openRules(
+  config: CompiledConfig,
+  active: Issuer,
+  store: Store,
+  now: Date,
+): Promise<AuthorityRules> {
+  checkProfiles(config, active);
+  const tokenKey = await openTokenKey(config, active.root.sha256);
+  const { partitions } = config.crl;
+  // Before the first certificate names its list: only counts that were used are served.
+  if (partitions > 1) {
+    await store.putFact(partitionsFact(active.id, partitions), now.toISOString());
+    await store.putFact(partitionedFact(active.id), String(partitions));
+  }
+  return {
+    templates: new Templates((issuer) => publicUrls(config, issuer.id)),
+    profiles: config.profiles,
+    tokens: openTokenDesk(tokenKey, config.name, config.tokens.issuers),
+    blockedKeys: config.blockedKeys,
+  };
 }
 
 /** What publishes the CRLs of every issuer of a configuration. */
@@ -82,8 +101,13 @@ export function openCrls(
   store: Store,
   clock: () => Date,
 ): CrlPublishers {
-  const origin = config.publicHttpUrl?.origin;
-  return new CrlPublishers(keys, { store, ...config.crl, origin, clock });
+  return new CrlPublishers(keys, { store, clock, ...crlTerms(config) });
+}
+
+/** What of the configuration the lists go by. */
+export function crlTerms(config: CompiledConfig): CrlTerms {
+  const { validitySeconds, deltaValiditySeconds } = config.crl;
+  return { validitySeconds, deltaValiditySeconds, origin: config.publicHttpUrl?.origin };
 }
 
 /**
@@ -116,7 +140,7 @@ function openIssuer(files: IssuerFiles, rootCertificate: string, now: Date): Iss
 }
 
 /** `match` on what the CA lacks is told at start, not at the first request (S-26; openssl-ca(1)). */
-export function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
+function checkProfiles(config: CompiledConfig, issuer: Issuer): void {
   const problems = [...config.profiles.values()].flatMap((profile) =>
     subjectPolicyProblems(profile.subject, issuer.certificate.subject).map(
       (problem) => `profile ${profile.name}: ${problem}`,

@@ -25,6 +25,8 @@ export const callerRules = {
   token: { token: true, certificate: false, operator: true },
   /** An enrolment token, a certificate of this authority, or an operator. */
   "token-or-certificate": { token: true, certificate: true, operator: true },
+  /** Whom `index.readers` admits to the index: any living certificate, or operators only. */
+  reader: { token: false, certificate: true, operator: true },
   /** A living certificate of this authority. */
   certificate: { token: false, certificate: true, operator: true },
   /** As `certificate`; one that expired within its profile's `renew.graceAfterExpiry` as well. */
@@ -96,8 +98,19 @@ export function originOf(request: FastifyRequest): Origin {
   return { requestId: request.id, address: request.ip };
 }
 
-/** Makes every route of `app` and its scopes declare its caller, and enforces what they declare. */
-export function requireCallers(app: FastifyInstance, authority: Authority): void {
+/**
+ * Makes every route of `app` and its scopes declare its caller, and enforces what they declare.
+ * `readers` says who a reader is: it is asked each time, as a reload changes it.
+ */
+export function requireCallers(
+  app: FastifyInstance,
+  authority: Authority,
+  readers: () => "certificate" | "operator",
+): void {
+  const rulesOf = ({ routeOptions: { config } }: FastifyRequest) => ({
+    rule: config.caller === "reader" ? readers() : config.caller,
+    proof: config.proof,
+  });
   const routes: RouteOptions[] = [];
   app.addHook("onRoute", (route) => {
     routes.push(route);
@@ -125,17 +138,17 @@ export function requireCallers(app: FastifyInstance, authority: Authority): void
   app.decorateRequest("peer");
   app.addHook("onRequest", async (request) => {
     request.caller = { kind: "anonymous", ...originOf(request) };
-    const { caller: rule, proof } = request.routeOptions.config;
+    const { rule, proof } = rulesOf(request);
     if (rule === undefined || isOpen(rule) || proof?.within !== "connection") return;
     await admit(authority, request, await proof.resolve(request, rule));
   });
   app.addHook("preValidation", async (request) => {
-    const { caller: rule, proof } = request.routeOptions.config;
+    const { rule, proof } = rulesOf(request);
     if (rule === undefined || isOpen(rule) || proof?.within !== "body") return;
     await admit(authority, request, await proof.resolve(request, rule));
   });
   app.decorate("admitAgain", async (request: FastifyRequest) => {
-    const { caller: rule, proof } = request.routeOptions.config;
+    const { rule, proof } = rulesOf(request);
     if (rule === undefined || isOpen(rule) || proof?.within !== "connection") return;
     await admit(authority, request, await proof.resolveAgain(request, rule));
   });

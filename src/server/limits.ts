@@ -3,6 +3,7 @@
  * identity. Renewals have a share that new enrolments cannot use up.
  */
 
+import { Readable } from "node:stream";
 import rateLimit, { type RateLimitPluginOptions } from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { identityOf } from "../authority/caller.ts";
@@ -23,25 +24,39 @@ declare module "fastify" {
 export type LimitAddress = (address: string) => Promise<void>;
 
 /**
- * Counts requests; above a limit the answer is 429 with Retry-After. Gives the limit of addresses for
- * what is answered before the framework, from the same counters.
+ * Counts requests; above a limit the answer is 429 with Retry-After. `limits` is asked each time, as
+ * a reload changes them; without any, nothing is counted. Gives the limit of addresses for what is answered before the framework, from the same counters.
  */
 export async function limitRequests(
   app: FastifyInstance,
-  limits: CompiledConfig["rates"],
+  limits: () => CompiledConfig["rates"],
 ): Promise<LimitAddress> {
-  if (limits === undefined) return async () => undefined;
   await app.register(rateLimit, { global: false, hook: "onRequest" });
-  const perAddress = limiter(app, limits.perAddress, ({ ip }) => ip, "this address");
+  const perAddress = limiter(
+    app,
+    () => limits()?.perAddress,
+    ({ ip }) => ip,
+    "this address",
+  );
   const perIdentity = limiter(
     app,
-    limits.perIdentity,
+    () => limits()?.perIdentity,
     (request) => identityOf(request.caller),
     "this identity",
   );
   const shares: Record<Share, ReturnType<typeof limiter>> = {
-    enrolment: limiter(app, limits.enrolment, () => "enrolment", "new enrolments"),
-    renewal: limiter(app, limits.renewal, () => "renewal", "renewals"),
+    enrolment: limiter(
+      app,
+      () => limits()?.enrolment,
+      () => "enrolment",
+      "new enrolments",
+    ),
+    renewal: limiter(
+      app,
+      () => limits()?.renewal,
+      () => "renewal",
+      "renewals",
+    ),
   };
   app.addHook("onRequest", perAddress);
   const countCaller = async (request: FastifyRequest) => {
@@ -65,22 +80,53 @@ export async function limitRequests(
 
 function limiter(
   app: FastifyInstance,
-  rate: RateLimit,
+  rate: () => RateLimit | undefined,
   keyGenerator: (request: FastifyRequest) => string,
   whose: string,
 ): (request: FastifyRequest) => Promise<void> {
   const check = app.createRateLimit({
-    max: rate.max,
-    timeWindow: rate.windowSeconds * 1000,
+    max: () => rate()?.max ?? 0,
+    timeWindow: () => (rate()?.windowSeconds ?? 1) * 1000,
     keyGenerator,
   } satisfies RateLimitPluginOptions);
   return async (request) => {
+    const limit = rate();
+    if (limit === undefined) return;
     const verdict = await check(request);
     if (verdict.isAllowed || !verdict.isExceeded) return;
     throw new Problem({
       code: "rate-limited",
-      detail: `The limit for ${whose} is reached: ${rate.max} requests in ${rate.windowSeconds} seconds.`,
+      detail: `The limit for ${whose} is reached: ${limit.max} requests in ${limit.windowSeconds} seconds.`,
       retryAfterSeconds: Math.max(1, verdict.ttlInSeconds),
     });
   };
+}
+
+/**
+ * Refuses bodies above a number of bytes in a scope. It is asked each time, as a reload changes it.
+ * A body that comes in chunks says no length: it is counted while it comes.
+ */
+export function limitBodies(scope: FastifyInstance, mostBytes: () => number): void {
+  scope.addHook("preParsing", async ({ headers }, _reply, payload) => {
+    const most = mostBytes();
+    if (Number(headers["content-length"] ?? 0) > most) throw tooLarge(most);
+    if (headers["transfer-encoding"] === undefined) return payload;
+    return Readable.from(counted(payload as AsyncIterable<Buffer>, most));
+  });
+}
+
+async function* counted(payload: AsyncIterable<Buffer>, most: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of payload) {
+    bytes += chunk.length;
+    if (bytes > most) throw tooLarge(most);
+    yield chunk;
+  }
+}
+
+function tooLarge(most: number): Problem {
+  return new Problem({
+    code: "payload-too-large",
+    detail: `The body is larger than this service takes (${most} bytes, limits.bodyBytes).`,
+  });
 }

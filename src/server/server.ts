@@ -7,6 +7,7 @@ import type { Authority } from "../authority/authority.ts";
 import type { Issuers } from "../authority/issuers.ts";
 import { timeOrderedId } from "../authority/time-ordered-id.ts";
 import type { CompiledConfig } from "../config/compile.ts";
+import type { LiveConfig } from "../config/reload/live.ts";
 import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
 import { parseCertificateChain } from "../x509/certificate/read.ts";
@@ -29,7 +30,7 @@ import { type OwnOrigins, refuseForeignPages } from "./same-origin.ts";
 import { createTlsServer, type ServerIdentity, type TlsSettings } from "./tls.ts";
 
 export interface ServerParts {
-  readonly config: CompiledConfig;
+  readonly live: LiveConfig;
   readonly authority: Authority;
   readonly identity: ServerIdentity;
   readonly revocation: RevocationParts;
@@ -38,12 +39,16 @@ export interface ServerParts {
   readonly readMetrics?: () => Promise<string>;
 }
 
+/** The most that `limits.bodyBytes` may say. */
+const HIGHEST_BODY_BYTES = 65_536;
+
 /**
  * Builds the REST service on a TLS server that does not listen yet; `ready()` checks the route
  * table. Needs no network and no database of its own: OpenAPI is generated from this same object.
  */
 export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
-  const { config, authority } = parts;
+  const { live, authority } = parts;
+  const { name, publicUrl } = live.current;
   const operations = revocationOperations(parts.revocation);
   const surroundings: Surroundings = {
     log: parts.log,
@@ -56,7 +61,8 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     // In the order of time, so that the audit's index of them grows at its end.
     genReqId: timeOrderedId,
     requestIdHeader: false,
-    bodyLimit: config.bodyBytes,
+    // The scopes hold their bodies against `limits.bodyBytes`, which a reload changes.
+    bodyLimit: HIGHEST_BODY_BYTES,
     routerOptions: { maxParamLength: 24_000, caseSensitive: true },
     exposeHeadRoutes: true,
     return503OnClosing: true,
@@ -73,10 +79,10 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   answerWithProblems(app);
   app.removeAllContentTypeParsers();
   nameMethods(app);
-  await describeRoutes(app, { name: config.name, version, publicUrl: config.publicUrl.origin });
+  await describeRoutes(app, { name, version, publicUrl: publicUrl.origin });
   // Before anyone is asked who he is: proving that costs more than counting.
-  const limitAddress = await limitRequests(app, config.rates);
-  requireCallers(app, authority);
+  const limitAddress = await limitRequests(app, () => live.current.rates);
+  requireCallers(app, authority, () => live.current.indexReaders);
   refuseForeignPages(app, authority, ownOrigins(parts));
   const registry = countRequests(app, authority);
   app.decorate("metricsRegistry", registry);
@@ -86,7 +92,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     : registry;
   app.decorate("metricsSource", metrics);
 
-  await app.register(restScope, { config, authority, metrics });
+  await app.register(restScope, { live, authority, metrics });
   documentOperations(app, operations);
   return app;
 }
@@ -97,7 +103,7 @@ function tlsServerFor(
   surroundings: Surroundings,
   next: http.RequestListener,
 ): TlsServer {
-  const settings = tlsSettingsOf(parts.config, parts.authority.issuers);
+  const settings = tlsSettingsOf(parts.live.current, parts.authority.issuers);
   const isOpen = () => server.listening;
   const listener = answerFirst(operations, surroundings, { next, isOpen });
   const server = createTlsServer(parts.identity, settings, listener);
@@ -105,10 +111,10 @@ function tlsServerFor(
 }
 
 /** The names of our own pages: the public address and what the service's certificate holds. */
-function ownOrigins({ config, identity }: ServerParts): OwnOrigins {
+function ownOrigins({ live, identity }: ServerParts): OwnOrigins {
   const chain = parseCertificateChain(identity.certificateChain);
   const names = chain.ok ? (chain.value[0]?.subjectAltNames ?? []) : [];
-  return { publicOrigin: config.publicUrl.origin, names: names.map((one) => one.value) };
+  return { publicOrigin: live.current.publicUrl.origin, names: names.map((one) => one.value) };
 }
 
 /** How the TLS listener behaves, from the configuration. */

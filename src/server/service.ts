@@ -8,16 +8,20 @@ import { pino } from "pino";
 import type { Authority } from "../authority/authority.ts";
 import type { Issuer } from "../authority/issuers.ts";
 import type { CompiledConfig } from "../config/compile.ts";
-import { checkProfiles, openAuthority } from "../config/open-authority.ts";
+import { openAuthority } from "../config/open-authority.ts";
+import type { LiveConfig } from "../config/reload/live.ts";
 import type { Store } from "../store/store.ts";
 import type { GeneralName } from "../x509/name/general-name.ts";
 import { attributesOf, findAttributeType } from "../x509/name/read.ts";
 import { startDuties } from "./duties.ts";
+import { frameworkLevel } from "./log/level.ts";
 import { listenForMetrics } from "./metrics.ts";
 import { OwnIdentity } from "./own/identity.ts";
 import { ownProfile } from "./own/profile.ts";
 import { buildPlainServer } from "./plain.ts";
+import { reloadService } from "./reload.ts";
 import { openRevocation, stapleOcsp } from "./revocation/open.ts";
+import type { RevocationParts } from "./revocation/routes.ts";
 import { buildServer, tlsSettingsOf } from "./server.ts";
 import { swapIdentity } from "./tls.ts";
 
@@ -41,6 +45,7 @@ export interface WorkerOptions {
 }
 
 export interface RunningService {
+  /** As it is in force. */
   readonly config: CompiledConfig;
   readonly authority: Authority;
   readonly app: FastifyInstance;
@@ -50,8 +55,11 @@ export interface RunningService {
   readonly plainAddress: AddressInfo | undefined;
   /** `/C=…/ST=…/O=…`: the part of a subject that this authority wants to match. */
   readonly exampleSubject: string;
-  /** Takes a new policy and new profiles; listeners and keys stay. */
-  reload(config: CompiledConfig): void;
+  /**
+   * Takes a new configuration, save what `whenChanged` lets wait for a restart. Throws one sentence
+   * for people when it cannot be used; then nothing has changed.
+   */
+  reload(config: CompiledConfig): Promise<void>;
   /** Makes a new server certificate now and swaps it on the live listener. */
   renewOwnCertificate(): Promise<void>;
   /** Stops accepting, finishes what was started, flushes, closes; bounded in time. */
@@ -84,6 +92,7 @@ async function stopInTime(
 /** Opens the authority and serves it. Throws one sentence for people when it cannot. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { config } = options;
+  const live: LiveConfig = { current: config };
   const log = options.log ?? pino({ level: config.logLevel, base: null });
   const { authority, store, crls } = await openAuthority(config, {
     alarm: (message, fields) => log.error(fields, message),
@@ -100,34 +109,26 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: config.issuers[0].passphrase?.reveal(),
     });
-    // The framework says each address it listens on at "info"; the welcome has said it already.
-    const frameworkLog = config.logLevel === "info" ? log.child({}, { level: "warn" }) : log;
+    const frameworkLog = log.child({}, { level: frameworkLevel(config.logLevel) });
     const patienceMs = options.worker?.first === false ? OTHERS_WAIT_MS : 0;
-    const revocation = await openRevocation({ config, authority, store, crls, patienceMs });
+    const revocation = await openRevocation({ live, authority, store, crls, patienceMs });
     const readMetrics = options.worker?.readMetrics;
     const app = await buildServer({
-      ...{ config, authority, identity: own.held.identity, revocation, log: frameworkLog },
+      ...{ live, authority, identity: own.held.identity, revocation, log: frameworkLog },
       ...(readMetrics && { readMetrics }),
     });
     opened.push(app);
     await app.ready();
     // The kernel spreads connections over workers; one that dies takes none with it but its own.
-    const shared = options.worker ? { reusePort: true } : {};
+    const shared = options.worker ? { reusePort: true as const } : {};
     const { host, port } = config.listeners.tls;
     await app.listen({ host, port, ...shared });
     const tls = app.server as unknown as TlsServer;
-    const { metrics: metricsListener, http: plainListener } = config.listeners;
-    const metrics =
-      metricsListener &&
-      (await listenForMetrics(app.metricsSource, { ...metricsListener, ...shared }));
-
-    if (metrics) opened.push(metrics);
     stapleOcsp(tls, revocation, () => own.held, log);
-    const plain =
-      plainListener &&
-      (await buildPlainServer(revocation, frameworkLog, config.timeouts, app.countRequest));
-    if (plain) opened.push(plain);
-    if (plain && plainListener) await plain.listen({ ...plainListener, ...shared });
+    const { metrics, plain } = await listenBeside({
+      ...{ config, app, revocation, shared },
+      ...{ log: frameworkLog, opened: (one) => opened.push(one) },
+    });
 
     const useRenewed = ({ identity, certificate }: OwnIdentity["held"]) => {
       swapIdentity(tls, identity, tlsSettingsOf(config, authority.issuers));
@@ -141,8 +142,11 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const clock = () => authority.now();
     const duties = startDuties([ownDuty, ...revocation.duties], { clock, log });
 
+    const plainServer = plain?.server;
     return {
-      config,
+      get config() {
+        return live.current;
+      },
       authority,
       app,
       store,
@@ -150,11 +154,11 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       address: app.server.address() as AddressInfo,
       plainAddress: plain?.server.address() as AddressInfo | undefined,
       exampleSubject: baseSubject(authority.issuers.active),
-      reload: (next) => {
-        checkProfiles(next, authority.issuers.active);
-        authority.replaceProfiles(next.profiles);
-        log.info("policy and profiles were reloaded");
-      },
+      reload: (next) =>
+        reloadService(
+          { live, authority, store, crls, tls, plain: plainServer, log, frameworkLog },
+          next,
+        ),
       renewOwnCertificate: async () => {
         await own.replace();
         useRenewed(own.held);
@@ -170,6 +174,27 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     await store.close();
     throw error;
   }
+}
+
+/** The listeners beside that of TLS, where the configuration has them. */
+async function listenBeside(parts: {
+  readonly config: CompiledConfig;
+  readonly app: FastifyInstance;
+  readonly revocation: RevocationParts;
+  readonly shared: { readonly reusePort?: true };
+  readonly log: FastifyBaseLogger;
+  readonly opened: (listener: { close(): unknown }) => void;
+}) {
+  const { config, app, revocation, shared, log, opened } = parts;
+  const { metrics: metricsAt, http: plainAt } = config.listeners;
+  const metrics =
+    metricsAt && (await listenForMetrics(app.metricsSource, { ...metricsAt, ...shared }));
+  if (metrics) opened(metrics);
+  const plain =
+    plainAt && (await buildPlainServer(revocation, log, config.timeouts, app.countRequest));
+  if (plain) opened(plain);
+  if (plain && plainAt) await plain.listen({ ...plainAt, ...shared });
+  return { metrics, plain };
 }
 
 function withPublicHost(hosts: readonly GeneralName[], hostname: string): GeneralName[] {

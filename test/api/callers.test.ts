@@ -182,7 +182,7 @@ describe("every route, tried by everyone", () => {
 
   test("a server with a route that declares no caller does not start", async () => {
     const app = Fastify();
-    requireCallers(app, {} as Authority);
+    requireCallers(app, {} as Authority, () => "certificate");
     app.get("/open", async () => "anyone");
     await expect(app.ready()).rejects.toThrow(/GET \/open/);
   });

@@ -103,7 +103,7 @@ describe("the CRL", () => {
     await revoke((await enrol("number")).serial, "superseded");
     const second = await crl();
     expect(Number(second.crlNumber)).toBe(Number(first.crlNumber) + 1);
-    authority.service.reload(authority.service.config);
+    await authority.service.reload(authority.service.config);
     expect((await crl()).crlNumber).toBe(second.crlNumber);
     await authority.restart();
     plain = `http://127.0.0.1:${authority.service.plainAddress?.port}`;

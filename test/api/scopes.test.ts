@@ -59,9 +59,10 @@ async function serveBeside({ service, folder }: TestAuthority): Promise<FastifyI
   });
   const clock = () => issuing.now();
   const crls = openCrls(config, openIssuingKeys(config, clock()), store, clock);
-  const parts = { config, authority: issuing, store, crls, patienceMs: 0 };
+  const live = { current: config };
+  const parts = { live, authority: issuing, store, crls, patienceMs: 0 };
   const server = await buildServer({
-    ...{ config, authority: issuing, identity: held.identity, log: pino({ level: "silent" }) },
+    ...{ live, authority: issuing, identity: held.identity, log: pino({ level: "silent" }) },
     revocation: await openRevocation(parts),
   });
   server.register(async (scope) => toyProtocol(scope, issuing));
@@ -190,7 +191,7 @@ test("an address that no scope has is a problem document, whatever its body", as
 
 test("a scope that does not say how callers prove themselves keeps the server from starting", async () => {
   const server = Fastify();
-  requireCallers(server, {} as Authority);
+  requireCallers(server, {} as Authority, () => "certificate");
   server.register(async (scope) => {
     scope.get("/secret", { config: { caller: "operator" } }, async () => "open");
   });

@@ -223,10 +223,10 @@ describe("SIGHUP", () => {
     };
     expect((await present(node, await nodes.mint())).status).toBe(201);
     yaml.policy.keys.ec = ["P-384"];
-    await hangUp(stringify(yaml), /policy and profiles were reloaded/);
+    await hangUp(stringify(yaml), /the configuration was reloaded/);
     const refused = await present(node, await nodes.mint());
     expect([refused.status, refused.json.violations[0].field]).toEqual([422, expect.any(String)]);
-    await hangUp("policy: [", /reload refused: the old policy stays in force/);
+    await hangUp("policy: [", /reload refused, the old configuration stays in force/);
     expect((await present(node, await nodes.mint())).status).toBe(422);
     expect(await node.end("SIGTERM")).toBe(0);
   });

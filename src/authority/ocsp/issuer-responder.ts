@@ -25,14 +25,19 @@ export interface ResponderIdentity {
   readonly signer: OcspSigner;
 }
 
+export interface OcspTerms {
+  readonly validitySeconds: number;
+  /** Whether a nonce is answered; without, every answer can be kept by caches (RFC 5019). */
+  readonly nonce: boolean;
+}
+
 export interface OcspOptions {
   readonly issuer: Issuer;
   readonly store: Store;
   /** Asked each time: the identity is rotated while running. */
   readonly identity: () => ResponderIdentity;
-  readonly validitySeconds: number;
-  /** Whether a nonce is answered; without, every answer can be kept by caches (RFC 5019). */
-  readonly nonce: boolean;
+  /** Asked each time: a reload changes them. */
+  readonly terms: () => OcspTerms;
   readonly clock: () => Date;
 }
 
@@ -53,6 +58,7 @@ interface Status {
 interface Prepared extends OcspAnswer {
   readonly status: Status;
   readonly signer: OcspSigner;
+  readonly validitySeconds: number;
   /** Milliseconds since 1970 from which it is signed anew: half its life. */
   readonly freshUntil: number;
 }
@@ -103,7 +109,7 @@ export class IssuerResponder {
   async answer(der: Uint8Array, request: OcspRequest): Promise<OcspAnswer> {
     const { certIds } = request;
     const statuses = await Promise.all(certIds.map((id) => this.#statusOf(id)));
-    const nonce = this.#options.nonce ? request.nonce : undefined;
+    const nonce = this.#options.terms().nonce ? request.nonce : undefined;
     const [id] = certIds;
     const [status] = statuses;
     if (certIds.length > 1 || id === undefined || status === undefined || nonce !== undefined) {
@@ -124,10 +130,11 @@ export class IssuerResponder {
       return known.status === status ? known : this.#keep(key, { ...known, status });
     }
     const { signer } = this.#options.identity();
+    const { validitySeconds } = this.#options.terms();
     const { der, thisUpdate, nextUpdate } = await this.#sign([id], [status], undefined);
     const freshUntil = (thisUpdate.getTime() + nextUpdate.getTime()) / 2;
     const cacheable = { thisUpdate, nextUpdate };
-    return this.#keep(key, { der, cacheable, status, signer, freshUntil });
+    return this.#keep(key, { der, cacheable, status, signer, validitySeconds, freshUntil });
   }
 
   #keep(key: string, prepared: Prepared): Prepared {
@@ -136,8 +143,12 @@ export class IssuerResponder {
   }
 
   #isFresh(prepared: Prepared): boolean {
-    const { clock, identity } = this.#options;
-    return clock().getTime() < prepared.freshUntil && prepared.signer === identity().signer;
+    const { clock, identity, terms } = this.#options;
+    return (
+      clock().getTime() < prepared.freshUntil &&
+      prepared.signer === identity().signer &&
+      prepared.validitySeconds === terms().validitySeconds
+    );
   }
 
   #isCurrent({ revision, serial }: Status): boolean {
@@ -151,7 +162,9 @@ export class IssuerResponder {
   ) {
     const { certificate, signer } = this.#options.identity();
     const thisUpdate = wholeSeconds(this.#options.clock());
-    const nextUpdate = new Date(thisUpdate.getTime() + this.#options.validitySeconds * 1000);
+    const nextUpdate = new Date(
+      thisUpdate.getTime() + this.#options.terms().validitySeconds * 1000,
+    );
     const keyHash = certificate.subjectKeyIdentifier;
     const data = encodeResponseData({
       responder: keyHash === undefined ? { name: certificate.subject } : { keyHash },

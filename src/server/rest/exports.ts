@@ -15,11 +15,12 @@ const RETRY_SECONDS = 5;
 
 /** How many lists may stream, for one identity and in all. */
 export class Exports {
-  readonly #most: CompiledConfig["exports"];
+  readonly #most: () => CompiledConfig["exports"];
   readonly #running = new Map<string, number>();
   #all = 0;
 
-  constructor(most: CompiledConfig["exports"]) {
+  /** `most` is asked each time, as a reload changes it. */
+  constructor(most: () => CompiledConfig["exports"]) {
     this.#most = most;
   }
 
@@ -41,7 +42,7 @@ export class Exports {
   }
 
   #take(identity: string): Outcome<() => void> {
-    const { perIdentity, inAll } = this.#most;
+    const { perIdentity, inAll } = this.#most();
     const own = this.#running.get(identity) ?? 0;
     if (own >= perIdentity || this.#all >= inAll) {
       const whose = own >= perIdentity ? `${perIdentity} of this identity` : `${inAll} in all`;

@@ -6,8 +6,10 @@ import type { FastifyInstance } from "fastify";
 import type { Authority } from "../../authority/authority.ts";
 import type { Issuer } from "../../authority/issuers.ts";
 import type { CompiledConfig } from "../../config/compile.ts";
+import type { LiveConfig } from "../../config/reload/live.ts";
 import { proveCallers, provenByConnection } from "../caller.ts";
 import { docsRoutes } from "../docs/docs.ts";
+import { limitBodies } from "../limits.ts";
 import { type MetricsSource, metricsRoute } from "../metrics.ts";
 import { answerWithProblems } from "../problem.ts";
 import { auditRoutes } from "./audit.ts";
@@ -23,24 +25,26 @@ import { refuseUnkeepableTexts } from "./texts.ts";
 import { tokenRoutes } from "./tokens.ts";
 
 export interface RestParts {
-  readonly config: CompiledConfig;
+  readonly live: LiveConfig;
   readonly authority: Authority;
   readonly metrics: MetricsSource;
 }
 
 /** Fills a scope with REST, its documents and its metrics. */
 export async function restScope(scope: FastifyInstance, parts: RestParts): Promise<void> {
-  const { config, authority } = parts;
+  const { live, authority } = parts;
   answerWithProblems(scope);
   validateStrictly(scope);
   for (const schema of sharedSchemas) scope.addSchema(schema);
+  limitBodies(scope, () => live.current.bodyBytes);
   readBodies(scope);
   refuseUnkeepableTexts(scope);
   proveCallers(scope, provenByConnection(authority));
 
-  certificateRoutes(scope, authority, config.indexReaders, new Exports(config.exports));
+  const exports = new Exports(() => live.current.exports);
+  certificateRoutes(scope, authority, exports);
   renewalInfoRoutes(scope, authority);
-  caRoutes(scope, authority, (issuer) => caUrls(config, issuer));
+  caRoutes(scope, authority, (issuer) => caUrls(live.current, issuer));
   policyRoutes(scope, authority);
   tokenRoutes(scope, authority);
   auditRoutes(scope, authority);

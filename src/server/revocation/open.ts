@@ -11,8 +11,8 @@ import { IssuerResponder, type ResponderIdentity } from "../../authority/ocsp/is
 import { OcspResponder } from "../../authority/ocsp/responder.ts";
 import { keySigner } from "../../authority/signer/key-file.ts";
 import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
-import type { CompiledConfig } from "../../config/compile.ts";
 import { rootCrlFile } from "../../config/data-folder.ts";
+import type { LiveConfig } from "../../config/reload/live.ts";
 import type { Store } from "../../store/store.ts";
 import { parseCrl } from "../../x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
@@ -28,7 +28,7 @@ export interface Revocation extends RevocationParts {
 }
 
 export interface RevocationOptions {
-  readonly config: CompiledConfig;
+  readonly live: LiveConfig;
   readonly authority: Authority;
   readonly store: Store;
   readonly crls: CrlPublishers;
@@ -38,7 +38,7 @@ export interface RevocationOptions {
 
 /** Opens CRL and OCSP of every issuer; issues the responders' certificates where there is none. */
 export async function openRevocation(options: RevocationOptions): Promise<Revocation> {
-  const { config, authority, crls } = options;
+  const { live, authority, crls } = options;
   const { active, all } = authority.issuers;
   const opened = await Promise.all([
     openResponder(options, active),
@@ -52,33 +52,33 @@ export async function openRevocation(options: RevocationOptions): Promise<Revoca
       first.responder,
       others.map((one) => one.responder),
     ),
-    rootCrl: rootCrlReader(join(config.dataDir, rootCrlFile)),
+    rootCrl: rootCrlReader(join(live.current.dataDir, rootCrlFile)),
     duties: opened.map((one) => one.duty),
   };
 }
 
 /** The responder of one issuer, with a certificate that this very issuer issued. */
 async function openResponder(
-  { config, authority, store, patienceMs }: RevocationOptions,
+  { live, authority, store, patienceMs }: RevocationOptions,
   issuer: Issuer,
 ) {
   const isActive = issuer === authority.issuers.active;
+  const { dataDir, issuers } = live.current;
   const own = await OwnIdentity.open({
     authority,
     issuer,
-    file: join(config.dataDir, isActive ? "ocsp.pem" : `ocsp-${issuer.id}.pem`),
+    file: join(dataDir, isActive ? "ocsp.pem" : `ocsp-${issuer.id}.pem`),
     names: [],
     commonName: "OCSP responder",
     profile: ownProfile("countersign-ocsp", ["OCSPSigning"]),
-    passphrase: config.issuers[0].passphrase?.reveal(),
+    passphrase: issuers[0].passphrase?.reveal(),
   });
   let identity = responderIdentity(own.held);
   const responder = new IssuerResponder({
     issuer,
     store,
     identity: () => identity,
-    validitySeconds: config.ocsp.validitySeconds,
-    nonce: config.ocsp.nonce,
+    terms: () => live.current.ocsp,
     clock: () => authority.now(),
   });
   const duty = own.duty({

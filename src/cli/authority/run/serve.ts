@@ -5,7 +5,7 @@ import process from "node:process";
 import { inspectFolder } from "../../../ceremony/folder.ts";
 import { initialiseDefaults } from "../../../ceremony/founding.ts";
 import { perform, tellOperator } from "../../ceremony.ts";
-import { readCompiledConfig } from "../../configuration.ts";
+import { compiled, readConfig } from "../../configuration.ts";
 import { CommandFailure, exitCodes } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
 
@@ -17,14 +17,15 @@ export interface ServeFlags extends DataFlags {
 export async function runServe(flags: ServeFlags): Promise<void> {
   if (cluster.isWorker) return (await import("./serving.ts")).serveAsWorker(flags);
   const created = await createIfAbsent(flags);
-  const config = readCompiledConfig(flags);
+  const loaded = readConfig(flags);
+  const config = compiled(loaded);
   // The first of several processes answers nobody: it loads no server.
   if (flags.workers > 1) {
     const { runWorkers } = await import("./workers.ts");
     return runWorkers(flags.workers, config.database.reveal(), created);
   }
   const { serveAlone } = await import("./serving.ts");
-  await serveAlone(flags, config, created);
+  await serveAlone(flags, loaded, created);
 }
 
 /** Whether it was made now. */

@@ -3,25 +3,29 @@
 import type { AddressInfo } from "node:net";
 import process from "node:process";
 import { AggregatorRegistry } from "prom-client";
-import type { CompiledConfig } from "../../../config/compile.ts";
+import type { LoadedConfig } from "../../../config/load/load.ts";
 import { ownHosts } from "../../../config/own-hosts.ts";
 import { type RunningService, startService } from "../../../server/service.ts";
 import { remoteStore } from "../../../store/remote.ts";
 import { version } from "../../../version.ts";
-import { readCompiledConfig } from "../../configuration.ts";
+import { compiled, readConfig } from "../../configuration.ts";
 import type { DataFlags } from "../../options.ts";
 import { ownCommand, shellWord } from "../../own-command.ts";
+import { onHangUp, Reloads } from "./reloads.ts";
 import { channelToPrimary, readAllMetrics, sayReady, workerRole } from "./workers.ts";
 
 /** The one process that serves; ends after a signal. */
 export async function serveAlone(
   flags: DataFlags,
-  config: CompiledConfig,
+  loaded: LoadedConfig,
   created: boolean,
 ): Promise<void> {
-  const service = await startService({ config, hosts: ownHosts([]) });
+  const reloadWith = onHangUp();
+  const service = await startService({ config: compiled(loaded), hosts: ownHosts([]) });
+  const reloads = new Reloads(flags, loaded, service);
+  reloadWith(reloads);
   printWelcome(flags, service, created);
-  await untilStopped(flags, service);
+  await untilStopped(service, reloads);
 }
 
 /** One of several: the store is at the other end of the channel, unless each can have its own. */
@@ -30,7 +34,9 @@ export async function serveAsWorker(flags: DataFlags): Promise<void> {
   // Asked for metrics while it starts, it has none yet. Without an answer, the question would wait
   // for it.
   new AggregatorRegistry();
-  const config = readCompiledConfig(flags);
+  const reloadWith = onHangUp();
+  const loaded = readConfig(flags);
+  const config = compiled(loaded);
   const channel = channelToPrimary();
   const service = await startService({
     config,
@@ -41,31 +47,24 @@ export async function serveAsWorker(flags: DataFlags): Promise<void> {
       first: role !== "other",
     },
   });
+  const reloads = new Reloads(flags, loaded, service);
+  reloadWith(reloads);
   AggregatorRegistry.setRegistries(service.app.metricsRegistry);
   if (role !== "other") printWelcome(flags, service, role === "first-of-new");
   sayReady(channel);
-  await untilStopped(flags, service);
+  await untilStopped(service, reloads);
   // The channel would keep a worker alive.
   process.disconnect();
 }
 
-async function untilStopped(flags: DataFlags, service: RunningService): Promise<void> {
+async function untilStopped(service: RunningService, reloads: Reloads): Promise<void> {
   const stop = new Promise<void>((resolve, reject) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => service.stop().then(resolve, reject));
     }
   });
-  process.on("SIGHUP", () => reload(flags, service));
   await stop;
-}
-
-function reload(flags: DataFlags, service: RunningService): void {
-  try {
-    service.reload(readCompiledConfig(flags));
-  } catch (error) {
-    // A wrong file must not end a running service: the old policy stays in force.
-    service.log.error({ err: error }, "reload refused: the old policy stays in force");
-  }
+  reloads.end();
 }
 
 /** At most nine lines, so that with npm's own the first screen stays under fifteen. */

@@ -56,6 +56,10 @@ export async function runWorkers(count: number, database: string, created: boole
   const store = database.startsWith("sqlite:")
     ? await openStore(database, { exclusive: true })
     : undefined;
+  // Each reads the file by itself. Before any is ready, the signal must not end this process.
+  process.on("SIGHUP", () => {
+    for (const worker of workers()) worker.process.kill("SIGHUP");
+  });
   cluster.setupPrimary({ serialization: "advanced" });
   const metrics = new AggregatorRegistry<PrometheusContentType>();
   let serving = false;
@@ -94,9 +98,6 @@ export async function runWorkers(count: number, database: string, created: boole
   cluster.on("exit", (worker, code, signal) =>
     startAnother(`worker ${worker.process.pid} ended (${signal ?? code})`),
   );
-  process.on("SIGHUP", () => {
-    for (const worker of workers()) worker.process.kill("SIGHUP");
-  });
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.once(signal, () => {

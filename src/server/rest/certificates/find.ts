@@ -23,16 +23,12 @@ const schema = {
   },
 };
 
-/** `GET /v1/certificates/{serial}`: one entry of the index. `readers` may see it. */
-export function findRoute(
-  app: FastifyInstance,
-  authority: Authority,
-  readers: "certificate" | "operator",
-): void {
+/** `GET /v1/certificates/{serial}`: one entry of the index. `index.readers` may see it. */
+export function findRoute(app: FastifyInstance, authority: Authority): void {
   app.get(
     "/v1/certificates/:serial",
     {
-      config: { caller: readers, refuses: ["not-found", "not-acceptable"] },
+      config: { caller: "reader", refuses: ["not-found", "not-acceptable"] },
       schema,
     },
     async (request, reply) => {

@@ -8,17 +8,16 @@ import { listRoute } from "./list.ts";
 import { renewRoute } from "./renew.ts";
 import { revokeRoute } from "./revoke.ts";
 
-/** `/v1/certificates`: issue, check, renew, list, show, revoke. `readers` may see the index. */
+/** `/v1/certificates`: issue, check, renew, list, show, revoke. */
 export function certificateRoutes(
   app: FastifyInstance,
   authority: Authority,
-  readers: "certificate" | "operator",
   exports: Exports,
 ): void {
   issueRoute(app, authority);
   checkRoute(app, authority);
   renewRoute(app, authority);
-  listRoute(app, authority, readers, exports);
-  findRoute(app, authority, readers);
+  listRoute(app, authority, exports);
+  findRoute(app, authority);
   revokeRoute(app, authority);
 }

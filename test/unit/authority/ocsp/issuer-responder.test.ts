@@ -31,8 +31,7 @@ const responderOn = (store: Store) =>
       issuer: authority.service.authority.issuers.active,
       store,
       identity: () => identity,
-      validitySeconds: 3600,
-      nonce: true,
+      terms: () => ({ validitySeconds: 3600, nonce: true }),
       clock: () => new Date(Date.now() + later),
     }),
   );
