@@ -96,7 +96,11 @@ function parseLine(line: string, say: (got: string, want: string) => void): Inde
       revoked,
       "a time, a comma and a reason in the third field",
     ],
-    [serial !== undefined, text, "a serial in hex in the fourth field"],
+    [
+      serial !== undefined,
+      text,
+      "a serial in hex, not negative and of at most 20 octets, in the fourth field",
+    ],
   ] as const;
   for (const [right, got, want] of problems) if (!right) say(got, want);
   if (problems.some(([right]) => !right)) return undefined;

@@ -4,7 +4,9 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { tlv } from "../der/writer.ts";
 
+const INTEGER = 0x02;
 const MAXIMUM_OCTETS = 20;
 const DRAWN_OCTETS = 17;
 
@@ -58,30 +60,51 @@ export function formatSerial(octets: Uint8Array): string {
 }
 
 /**
- * A serial number in hex as INTEGER, DER: minimal, and positive whatever its first bit.
- * Throws RangeError for what RFC 5280 4.1.2.2 excludes: zero, negative, more than 20 octets.
+ * The serial number of a certificate as INTEGER, DER, as CRLs and OCSP requests name it. It may be
+ * of any CA, so zero, a minus sign and any length are taken: such certificates exist. Throws
+ * RangeError for what is no serial.
  */
 export function encodeSerial(serial: string): Uint8Array {
-  if (!/^(?:[0-9a-f]{2})+$/.test(serial)) {
+  if (!/^-?(?:[0-9a-f]{2})+$/.test(serial)) {
     throw new RangeError(
       `a serial number is lower-case hex with an even number of digits: ${serial}`,
     );
   }
+  if (serial.startsWith("-")) return tlv(INTEGER, negativeOctets(BigInt(`0x${serial.slice(1)}`)));
   const digits = Buffer.from(serial, "hex");
   let from = 0;
-  while (digits[from] === 0) from++;
-  const first = digits[from];
-  if (first === undefined) throw new RangeError("a serial number is not zero");
-  const sign = first >= 0x80 ? 1 : 0;
-  const length = digits.length - from + sign;
-  if (length > MAXIMUM_OCTETS) {
+  while (digits[from] === 0 && from < digits.length - 1) from++;
+  const sign = (digits[from] ?? 0) >= 0x80 ? 1 : 0;
+  const content = new Uint8Array(sign + digits.length - from);
+  content.set(digits.subarray(from), sign);
+  return tlv(INTEGER, content);
+}
+
+/**
+ * The serial number of a certificate that is being made. Throws RangeError for what RFC 5280
+ * 4.1.2.2 excludes: zero, negative, more than 20 octets.
+ */
+export function encodeNewSerial(serial: string): Uint8Array {
+  if (!isConforming(serial)) {
     throw new RangeError(
-      `a serial number has at most ${MAXIMUM_OCTETS} octets, this has ${length}`,
+      `a new serial number is positive and has at most ${MAXIMUM_OCTETS} octets: ${serial}`,
     );
   }
-  const encoded = new Uint8Array(2 + length);
-  encoded[0] = 0x02;
-  encoded[1] = length;
-  encoded.set(from === 0 ? digits : digits.subarray(from), 2 + sign);
-  return encoded;
+  return encodeSerial(serial);
+}
+
+/** Whether RFC 5280 4.1.2.2 allows the number: positive, at most 20 octets with its sign. */
+export function isConforming(serial: string): boolean {
+  const digits = serial.replace(/^0+/, "");
+  const octets = Math.ceil(digits.length / 2);
+  const signed = digits.length % 2 === 0 && /^[89a-f]/.test(digits) ? octets + 1 : octets;
+  return digits !== "" && !digits.startsWith("-") && signed <= MAXIMUM_OCTETS;
+}
+
+/** Two's complement in as few octets as it takes. */
+function negativeOctets(magnitude: bigint): Uint8Array {
+  let octets = 1;
+  while (magnitude > 1n << BigInt(8 * octets - 1)) octets++;
+  const number = (1n << BigInt(8 * octets)) - magnitude;
+  return Buffer.from(number.toString(16).padStart(2 * octets, "0"), "hex");
 }

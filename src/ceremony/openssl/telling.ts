@@ -1,6 +1,7 @@
 /** The sentences that tell the person who imports what becomes of a CA. */
 
 import { formatName } from "../../x509/name/read.ts";
+import { isConforming } from "../../x509/serial.ts";
 import type { Adoption } from "./adopt.ts";
 import type { Faults, OpensslFolder } from "./read.ts";
 
@@ -60,6 +61,12 @@ export function tellRows(
   if (bare > 0) {
     telling.notTaken.push(
       `${bare} of ${rows.length} certificates are not in ${newCertificates}. Their rows are kept, and they can be revoked. Without its bytes such a certificate can neither authenticate nor renew.`,
+    );
+  }
+  const odd = count((row) => !isConforming(row.certificate.serial));
+  if (odd > 0) {
+    telling.understood.push(
+      `${odd} ${odd === 1 ? "certificate has a serial number" : "certificates have serial numbers"} that RFC 5280 4.1.2.2 does not allow (zero, or more than 20 octets with the sign). CRLs and OCSP name them as they are; some clients may not read such a CRL.`,
     );
   }
   const open = count(

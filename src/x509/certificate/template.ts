@@ -13,7 +13,7 @@ import type { PublicKey } from "../key/read-public.ts";
 import { type SignatureAlgorithm, signatureAlgorithmDer } from "../key/signature-algorithm.ts";
 import { encodeGeneralNames, type GeneralName } from "../name/general-name.ts";
 import type { DistinguishedName } from "../name/read.ts";
-import { encodeSerial } from "../serial.ts";
+import { encodeNewSerial } from "../serial.ts";
 import type { Certificate } from "./read.ts";
 
 export {
@@ -247,7 +247,7 @@ function splice(
   parts: CompiledExtensions,
   point: Uint8Array,
 ): Uint8Array {
-  const serial = encodeSerial(content.serial);
+  const serial = encodeNewSerial(content.serial);
   const { spki, keyIdentifier } = content.publicKey;
   const subject = content.subject.der;
   const validityLength = timeLength(content.notBefore) + timeLength(content.notAfter);

@@ -184,7 +184,10 @@ describe("index.txt as openssl writes it", () => {
       "R\t300102030405Z\t300102030405Z,boredom\t0A\tunknown\t/CN=a",
       "a time, a comma and a reason in the third field",
     ],
-    ["V\t300102030405Z\t\tno\tunknown\t/CN=a", "a serial in hex in the fourth field"],
+    [
+      "V\t300102030405Z\t\tno\tunknown\t/CN=a",
+      "a serial in hex, not negative and of at most 20 octets, in the fourth field",
+    ],
     ["V\t300102030405Z\t\t0A\tunknown", "six fields separated by tabs"],
     [
       "V\t300102030405Z\t\t0001\tunknown\t/CN=a",
@@ -192,9 +195,12 @@ describe("index.txt as openssl writes it", () => {
     ],
     [
       `V\t300102030405Z\t\t${"1".repeat(42)}\tunknown\t/CN=a`,
-      "a serial in hex in the fourth field",
+      "a serial in hex, not negative and of at most 20 octets, in the fourth field",
     ],
-    ["V\t300102030405Z\t\t0x0A\tunknown\t/CN=a", "a serial in hex in the fourth field"],
+    [
+      "V\t300102030405Z\t\t0x0A\tunknown\t/CN=a",
+      "a serial in hex, not negative and of at most 20 octets, in the fourth field",
+    ],
     ["V\t300102030405Z\t\t01\tunknown\t/CN=a", "each serial once (this one stands in line 1 too)"],
   ])("is refused with the line when it is bad: %j", (line, want) => {
     const read = parseIndex(`V\t300102030405Z\t\t01\tunknown\t/CN=good\n${line}\n`);

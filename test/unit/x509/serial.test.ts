@@ -4,8 +4,10 @@ import { DerReader } from "../../../src/der/reader.ts";
 import { readSerialOctets } from "../../../src/x509/certificate/read-fields.ts";
 import {
   drawSerial,
+  encodeNewSerial,
   encodeSerial,
   formatSerial,
+  isConforming,
   parseSerial,
   parseSerialPrefix,
 } from "../../../src/x509/serial.ts";
@@ -83,6 +85,33 @@ test("what is encoded is read back as the same text", () => {
       expect(formatSerial(read)).toBe(serial);
     }),
   );
+});
+
+test("also zero, negative numbers and long ones, as other CAs have issued them", () => {
+  fc.assert(
+    fc.property(fc.bigInt({ min: -(1n << 300n), max: 1n << 300n }), (number) => {
+      const magnitude = (number < 0n ? -number : number).toString(16);
+      const even = magnitude.length % 2 === 0 ? magnitude : `0${magnitude}`;
+      const serial = number < 0n ? `-${even}` : even;
+      const read = readSerialOctets(new DerReader(encodeSerial(serial), "serial"), "serial");
+      expect(formatSerial(read)).toBe(serial);
+    }),
+  );
+});
+
+test.each([
+  ["00", false],
+  ["-05", false],
+  ["01", true],
+  ["7f".padEnd(40, "0"), true],
+  ["80".padEnd(40, "0"), false],
+  ["0080".padEnd(40, "0"), true],
+  ["01".padEnd(42, "0"), false],
+])("RFC 5280 allows %s for a new certificate: %s", (serial, allowed) => {
+  expect(isConforming(serial)).toBe(allowed);
+  const encode = () => encodeNewSerial(serial);
+  if (allowed) expect(encode()).toEqual(encodeSerial(serial));
+  else expect(encode).toThrow(RangeError);
 });
 
 test("a negative serial is written with a minus sign, which no text of ours parses to", () => {
