@@ -6,7 +6,7 @@
  * the manifests with a schema.
  */
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   mkdirSync,
@@ -20,7 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { freePort } from "../helpers/free-port.ts";
+import { blocksOf, onFreePorts, runScript } from "../helpers/pages.ts";
 import { isThere, repository } from "../helpers/processes.ts";
 import { testWith } from "../helpers/programs.ts";
 import { useAuthority } from "../helpers/use-authority.ts";
@@ -57,11 +57,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function blocksOf(page: string): string[] {
-  const text = readFileSync(join(repository, "docs", page), "utf8");
-  return [...text.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block ?? "");
-}
-
 const pages = [
   "mtls-in-five-minutes.md",
   "enrol-a-service.md",
@@ -85,20 +80,10 @@ describe.each(pages)("docs/%s", (page) => {
       symlinkSync(authority.folder, join(work, "data"));
       symlinkSync(join(repository, "examples"), join(work, "examples"));
       symlinkSync(repository, join(work, "node_modules/countersign"));
-      const ports: Record<string, string> = {
-        8443: String(authority.port),
-        9443: String(await freePort()),
-        9444: String(await freePort()),
-      };
       const blocks = blocksOf(page);
       expect(blocks.length).toBeGreaterThan(2);
-      const script = blocks
-        .map((block, n) => `echo "--- block ${n + 1}"\n${block}`)
-        .join("\n")
-        .replace(/localhost:8443|\b944[34]\b|\b9443\b/g, (found) =>
-          found.startsWith("localhost") ? `localhost:${ports[8443]}` : (ports[found] ?? found),
-        );
-      const ran = await runScript(script, work);
+      const script = await onFreePorts(blocks, authority.port);
+      const ran = await runScript(script, work, [join(folder, "bin")]);
       expect(ran.status, `${ran.stdout}\n${ran.stderr}`).toBe(0);
     },
   );
@@ -109,29 +94,6 @@ describe.each(pages)("docs/%s", (page) => {
     expect(languages.filter((one) => !["sh", "yaml", ""].includes(one ?? ""))).toEqual([]);
   });
 });
-
-/** Not synchronously: the authority answers in this process. */
-function runScript(
-  script: string,
-  cwd: string,
-): Promise<{ status: number | null; stdout: string; stderr: string }> {
-  const path = `${join(folder, "bin")}:${process.env["PATH"]}:/usr/sbin`;
-  const child = spawn("bash", ["-e", "-o", "pipefail", "-c", script], {
-    cwd,
-    env: { ...process.env, PATH: path },
-    timeout: 110_000,
-  });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    stderr += chunk;
-  });
-  return new Promise((resolve) => {
-    child.on("close", (status) => resolve({ status, stdout, stderr }));
-  });
-}
 
 describe("examples/systemd", () => {
   test.skipIf(!isThere("systemd-analyze"))("holds units that systemd itself finds right", () => {

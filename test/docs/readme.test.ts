@@ -1,17 +1,10 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cloneInto } from "../helpers/clone.ts";
 import { freePort } from "../helpers/free-port.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,13 +17,7 @@ let env: NodeJS.ProcessEnv;
 
 /** The folder of a person who has just cloned: the files of the tree, dependencies beside them. */
 beforeAll(async () => {
-  const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  for (const file of files.trim().split("\n")) {
-    if (existsSync(join(root, file))) cpSync(join(root, file), join(folder, file));
-  }
+  cloneInto(folder);
   // Installing from the registry belongs to a release check, not to every run of the tests.
   execFileSync("cp", [
     "-a",
