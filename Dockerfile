@@ -9,7 +9,7 @@ RUN npm run build && npm prune --omit=dev
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production COUNTERSIGN_DATA=/data
 WORKDIR /app
-COPY --from=build /src/package.json /src/LICENSE ./
+COPY --from=build /src/package.json /src/LICENSE /src/countersign.schema.json ./
 COPY --from=build /src/bin ./bin
 COPY --from=build /src/dist ./dist
 COPY --from=build /src/node_modules ./node_modules

@@ -1,10 +1,11 @@
 /** Makes a whole authority in an empty data folder: keys, certificates, configuration, index, operator. */
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { renderDefaultConfig } from "../config/default-file.ts";
 import { configFile } from "../config/load/load.ts";
 import { openStore } from "../store/open.ts";
+import { programFolder } from "../version.ts";
 import {
   attributesOf,
   type DistinguishedName,
@@ -100,6 +101,7 @@ function configText(options: InitialiseOptions, base: Attributes): string {
     hosts: options.hosts.map((one) => one.value),
     attributes: base.map(({ type }) => findAttributeType(type)?.longName ?? type),
     listen: { port: options.port, httpPort: options.httpPort },
+    schema: relative(options.folder, join(programFolder, "countersign.schema.json")),
   });
   if (options.passphraseFile === undefined) return text;
   const commented = /^ {2}# passphrase: .*$/m;
