@@ -13,6 +13,7 @@ import {
   makeName,
   parseSubjectText,
 } from "../x509/name/read.ts";
+import { firstAddresses } from "./addresses.ts";
 import { createAuthority } from "./create.ts";
 import { createUnder, requestFile } from "./create-under.ts";
 import { finishCreation, inspectFolder, writeNewFile } from "./folder.ts";
@@ -93,14 +94,14 @@ async function requireDatabase(overrides: Overrides | undefined): Promise<void> 
 }
 
 function configText(options: InitialiseOptions, base: Attributes): string {
-  const host = options.hosts.find((one) => one.kind === "dns")?.value ?? "localhost";
+  const { host, port, httpPort, publicUrl, publicHttpUrl } = firstAddresses(options);
   const text = renderDefaultConfig({
     name: options.name,
-    publicUrl: `https://${host}:${options.port}`,
-    publicHttpUrl: `http://${host}:${options.httpPort}`,
+    publicUrl,
+    publicHttpUrl,
     hosts: options.hosts.map((one) => one.value),
     attributes: base.map(({ type }) => findAttributeType(type)?.longName ?? type),
-    listen: { port: options.port, httpPort: options.httpPort },
+    listen: { host, port, httpPort },
     schema: relative(options.folder, join(programFolder, "countersign.schema.json")),
   });
   if (options.passphraseFile === undefined) return text;

@@ -80,7 +80,11 @@ export async function main(args: readonly string[]): Promise<number> {
 
 /** One sentence; what the system says of a file in words that name what to do. */
 function describe(error: unknown): string {
-  const { code, path, message } = error as NodeJS.ErrnoException;
+  const { code, path, message, ...rest } = error as NodeJS.ErrnoException;
+  if (code === "EADDRINUSE") {
+    const { address, port } = rest as { address?: string; port?: number };
+    return `${address}:${port} is taken by another process (${code}): end it, or choose another port (listen.port, listen.httpPort or listen.metricsPort).`;
+  }
   if ((code === "EACCES" || code === "EPERM") && path !== undefined) {
     return `${path} cannot be opened by this user (${code}): check that it belongs to this user, and its permissions.`;
   }

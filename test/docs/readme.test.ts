@@ -36,7 +36,6 @@ beforeAll(async () => {
       .join(":"),
     COUNTERSIGN_LISTEN_PORT: String(port),
     COUNTERSIGN_LISTEN_HTTP_PORT: String(httpPort),
-    COUNTERSIGN_PUBLIC_URL: `https://localhost:${port}`,
   };
   started = await start("npm", ["start"], env);
   output = started.output;
@@ -49,7 +48,8 @@ afterAll(async () => {
 interface Started {
   /** What it has printed. */
   readonly output: string;
-  stop(): Promise<void>;
+  /** Ends it with SIGTERM and waits until no process of it is left; gives all that it printed. */
+  stop(): Promise<string>;
 }
 
 /** Starts a command that serves, in the clone, and waits until it says how to use it. */
@@ -65,7 +65,8 @@ async function start(
   };
   child.stdout.on("data", collect);
   child.stderr.on("data", collect);
-  const ended = new Promise<void>((resolve) => child.on("exit", () => resolve()));
+  // Its pipes are closed by the last process that holds them: npm, its shell and the service.
+  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
   const deadline = Date.now() + 90_000;
   while (!said.includes("openssl verify") && Date.now() < deadline && child.exitCode === null) {
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -73,8 +74,10 @@ async function start(
   return {
     output: said,
     stop: async () => {
-      if (child.exitCode === null) process.kill(-(child.pid ?? 0), "SIGTERM");
+      // To the one process that a person started, as systemd and containers do.
+      if (child.exitCode === null) child.kill("SIGTERM");
       await ended;
+      return said;
     },
   };
 }
@@ -126,7 +129,7 @@ describe("npm start on a fresh clone", () => {
 
   test("a second start reuses everything", async () => {
     const before = readFileSync(join(folder, "data", "issuing.key"), "utf8");
-    await started?.stop();
+    expect(await started?.stop()).toContain("Stopped");
     started = await start("node", ["scripts/start.mjs", "serve"], env);
     expect(started.output).toContain("found in data");
     expect(readFileSync(join(folder, "data", "issuing.key"), "utf8")).toBe(before);

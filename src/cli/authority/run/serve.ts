@@ -2,12 +2,14 @@
 
 import cluster from "node:cluster";
 import process from "node:process";
+import { type FirstAddresses, firstAddresses } from "../../../ceremony/addresses.ts";
 import { inspectFolder } from "../../../ceremony/folder.ts";
 import { initialiseDefaults } from "../../../ceremony/founding.ts";
 import { perform, tellOperator } from "../../ceremony.ts";
 import { compiled, readConfig } from "../../configuration.ts";
 import { CommandFailure, exitCodes } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
+import { requireFreePorts, type WantedListener } from "./ports.ts";
 
 export interface ServeFlags extends DataFlags {
   readonly workers: number;
@@ -22,10 +24,13 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   // The first of several processes answers nobody: it loads no server.
   if (flags.workers > 1) {
     const { runWorkers } = await import("./workers.ts");
-    return runWorkers(flags.workers, config.database.reveal(), created);
+    await runWorkers(flags.workers, config.database.reveal(), created);
+  } else {
+    const { serveAlone } = await import("./serving.ts");
+    await serveAlone(flags, loaded, created);
   }
-  const { serveAlone } = await import("./serving.ts");
-  await serveAlone(flags, loaded, created);
+  // On standard error, since the log on standard output is JSON.
+  console.error("Stopped: every request was answered, and what was issued is on disk.");
 }
 
 /** Whether it was made now. */
@@ -36,8 +41,15 @@ async function createIfAbsent(flags: DataFlags): Promise<boolean> {
   const overrides = { env: process.env, flags: flags.set };
   const { initialise } = await import("../../../ceremony/found.ts");
   const founding = { ...initialiseDefaults, folder: flags.data, overrides };
+  await requireFreePorts(firstListeners(firstAddresses(founding)));
   const founded = await perform(() => initialise(founding));
   // Before anything else can fail: it cannot be shown a second time.
   if (founded.state === "created") tellOperator(flags.data, founded.operatorPassword);
   return true;
+}
+
+function firstListeners({ host, port, httpPort }: FirstAddresses): WantedListener[] {
+  const plain =
+    httpPort === false ? [] : [{ key: "listen.httpPort" as const, host, port: httpPort }];
+  return [{ key: "listen.port", host, port }, ...plain];
 }
