@@ -84,6 +84,26 @@ export const catalogue = {
     cause: "The HTTP request, its JSON or one of its parameters is not of the documented form.",
     cure: "Correct each field that is named, as the OpenAPI document describes it, and send it again.",
   },
+  "request-timeout": {
+    title: "The request came too slowly",
+    cause: "The headers or the whole request did not arrive within the limits.",
+    cure: "Send it again, at once and whole. Operators set limits.headersTimeout and limits.requestTimeout.",
+  },
+  "headers-too-large": {
+    title: "The headers are too large",
+    cause: "The first line and the headers of a request are at most 32 KiB in all.",
+    cure: "Send fewer or shorter headers. A token of up to 16 KiB fits.",
+  },
+  "expectation-failed": {
+    title: "Expectation failed",
+    cause: "The Expect header asks for something other than 100-continue.",
+    cure: "Leave the Expect header out.",
+  },
+  "method-not-implemented": {
+    title: "Unknown method",
+    cause: "The first word of the request is not a method of HTTP.",
+    cure: "Use GET, HEAD or POST.",
+  },
   "malformed-csr": {
     title: "Not a certificate request",
     cause: "The body is not one strictly DER-encoded PKCS#10 request (RFC 2986).",

@@ -55,7 +55,8 @@ export class ClientError extends Error {
 
   /** Whether the same call may succeed later without anybody doing anything. */
   get passing(): boolean {
-    return this.code === "unreachable" || this.status === 429 || (this.status ?? 0) >= 500;
+    const { code, status = 0 } = this;
+    return code === "unreachable" || status === 408 || status === 429 || status >= 500;
   }
 }
 

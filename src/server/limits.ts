@@ -31,13 +31,7 @@ export async function limitRequests(
   app: FastifyInstance,
   limits: () => CompiledConfig["rates"],
 ): Promise<LimitAddress> {
-  await app.register(rateLimit, { global: false, hook: "onRequest" });
-  const perAddress = limiter(
-    app,
-    () => limits()?.perAddress,
-    ({ ip }) => ip,
-    "this address",
-  );
+  const limitAddress = await limitAddresses(app, () => limits()?.perAddress);
   const perIdentity = limiter(
     app,
     () => limits()?.perIdentity,
@@ -58,7 +52,6 @@ export async function limitRequests(
       "renewals",
     ),
   };
-  app.addHook("onRequest", perAddress);
   const countCaller = async (request: FastifyRequest) => {
     if (request.caller.kind !== "anonymous") await perIdentity(request);
     const { share } = request.routeOptions.config;
@@ -73,6 +66,17 @@ export async function limitRequests(
   app.addHook("preHandler", async (request) => {
     if (isProvenInBody(request)) await countCaller(request);
   });
+  return limitAddress;
+}
+
+/** Counts the requests of each address on one listener, and nothing else; gives the same limit. */
+export async function limitAddresses(
+  app: FastifyInstance,
+  rate: () => RateLimit | undefined,
+): Promise<LimitAddress> {
+  await app.register(rateLimit, { global: false, hook: "onRequest" });
+  const perAddress = limiter(app, rate, ({ ip }) => ip, "this address");
+  app.addHook("onRequest", perAddress);
   // The limiter looks at the key and at limits of the route's own, of which there are none.
   const routeOptions = { config: {} };
   return (ip) => perAddress({ ip, routeOptions } as FastifyRequest);

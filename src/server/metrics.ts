@@ -1,9 +1,13 @@
 /** Prometheus metrics: of the process, of requests by route and status, of what expires next. */
 
+import { createServer } from "node:http";
 import Fastify, { type FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Authority } from "../authority/authority.ts";
 import { issuerIdOf } from "../authority/issuers.ts";
+import { answerClientError } from "./http/client-error.ts";
+import { parserOptions, type RequestTimeouts, receive, settle } from "./http/server.ts";
+import { answerWithProblems, refusalOf, sendProblem } from "./problem.ts";
 
 declare module "fastify" {
   interface FastifyInstance {
@@ -85,8 +89,26 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
 export async function listenForMetrics(
   source: MetricsSource,
   listener: { readonly host: string; readonly port: number; readonly reusePort?: boolean },
+  timeouts: RequestTimeouts,
 ): Promise<FastifyInstance> {
-  const app = Fastify({ logger: false });
+  const app = Fastify({
+    logger: false,
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(request as never, reply as never, refusalOf(error), {});
+    },
+    serverFactory: (next) => {
+      const server = createServer(parserOptions(timeouts), receive(next));
+      settle(server, timeouts);
+      return server;
+    },
+  });
+  answerWithProblems(app, {});
+  app.setNotFoundHandler((request, reply) => {
+    const detail = "This listener serves GET /metrics only.";
+    return sendProblem(request, reply, { code: "not-found", detail }, {});
+  });
   metricsRoute(app, source, "public");
   await app.listen(listener);
   return app;

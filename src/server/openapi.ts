@@ -57,7 +57,7 @@ export async function describeRoutes(
         title: about.name,
         version: about.version,
         description:
-          "Countersign, an online certificate authority. Enrol with a token, renew over mutual TLS, search and prove every certificate ever signed. Errors are RFC 9457 problem documents.",
+          "Countersign, an online certificate authority. Enrol with a token, renew over mutual TLS, search and prove every certificate ever signed. Errors are RFC 9457 problem documents. Every address can answer 408 (too slow), 417, 431 (more than 32 KiB of headers) and 501 (unknown method).",
         license: { name: "Apache-2.0", identifier: "Apache-2.0" },
       },
       servers: [{ url: about.publicUrl }],

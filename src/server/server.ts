@@ -12,7 +12,7 @@ import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
 import { parseCertificateChain } from "../x509/certificate/read.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
-import { answerClientError } from "./client-error.ts";
+import { answerClientError } from "./http/client-error.ts";
 import { limitRequests } from "./limits.ts";
 import { countRequests } from "./metrics.ts";
 import { describeRoutes } from "./openapi.ts";
@@ -65,7 +65,8 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
     bodyLimit: HIGHEST_BODY_BYTES,
     routerOptions: { maxParamLength: 24_000, caseSensitive: true },
     exposeHeadRoutes: true,
-    return503OnClosing: true,
+    // What still comes on open connections is answered, and ends them.
+    return503OnClosing: false,
     forceCloseConnections: "idle",
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
@@ -123,9 +124,8 @@ export function tlsSettingsOf(config: CompiledConfig, issuers: Issuers): TlsSett
     authoritiesPem: issuers.certificatesPem,
     requireClientCertificate: config.listeners.tls.requireClientCertificate,
     handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
-    headersTimeoutSeconds: config.timeouts.headersSeconds,
-    requestTimeoutSeconds: config.timeouts.requestSeconds,
-    stalledReaderSeconds: config.timeouts.stalledReaderSeconds,
+    timeouts: config.timeouts,
+    address: config.publicUrl.origin,
   };
 }
 

@@ -126,7 +126,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     const tls = app.server as unknown as TlsServer;
     stapleOcsp(tls, revocation, () => own.held, log);
     const { metrics, plain } = await listenBeside({
-      ...{ config, app, revocation, shared },
+      ...{ live, app, revocation, shared },
       ...{ log: frameworkLog, opened: (one) => opened.push(one) },
     });
 
@@ -178,20 +178,20 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
 
 /** The listeners beside that of TLS, where the configuration has them. */
 async function listenBeside(parts: {
-  readonly config: CompiledConfig;
+  readonly live: LiveConfig;
   readonly app: FastifyInstance;
   readonly revocation: RevocationParts;
   readonly shared: { readonly reusePort?: true };
   readonly log: FastifyBaseLogger;
   readonly opened: (listener: { close(): unknown }) => void;
 }) {
-  const { config, app, revocation, shared, log, opened } = parts;
-  const { metrics: metricsAt, http: plainAt } = config.listeners;
+  const { live, app, revocation, shared, log, opened } = parts;
+  const { listeners, timeouts } = live.current;
+  const { metrics: metricsAt, http: plainAt } = listeners;
   const metrics =
-    metricsAt && (await listenForMetrics(app.metricsSource, { ...metricsAt, ...shared }));
+    metricsAt && (await listenForMetrics(app.metricsSource, { ...metricsAt, ...shared }, timeouts));
   if (metrics) opened(metrics);
-  const plain =
-    plainAt && (await buildPlainServer(revocation, log, config.timeouts, app.countRequest));
+  const plain = plainAt && (await buildPlainServer(revocation, live, log, app.countRequest));
   if (plain) opened(plain);
   if (plain && plainAt) await plain.listen({ ...plainAt, ...shared });
   return { metrics, plain };

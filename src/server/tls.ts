@@ -1,6 +1,8 @@
 import { constants } from "node:crypto";
 import type { RequestListener } from "node:http";
 import { createServer, type Server, type ServerOptions } from "node:https";
+import { answerPlainHttp } from "./http/plain-on-tls.ts";
+import { parserOptions, type RequestTimeouts, receive, settle } from "./http/server.ts";
 
 /** Certificate and key with which the listener presents itself. PEM; the chain without the root. */
 export interface ServerIdentity {
@@ -17,18 +19,9 @@ export interface TlsSettings {
   /** The strict mode: the handshake itself refuses a client without a certificate. */
   readonly requireClientCertificate: boolean;
   readonly handshakeTimeoutSeconds: number;
-  readonly headersTimeoutSeconds: number;
-  readonly requestTimeoutSeconds: number;
-  /** A connection that moves no byte for so long is cut off, unless it waits for its next request. */
-  readonly stalledReaderSeconds: number;
-}
-
-/** Idle time after which a kept-alive connection is closed; longer than common client pools keep one. */
-export const KEEP_ALIVE_MS = 65_000;
-
-/** Node looks for overdue requests every 30 s otherwise, whatever the timeouts say; milliseconds. */
-export function overdueInterval(headersTimeoutSeconds: number): number {
-  return Math.min(5, headersTimeoutSeconds) * 1000;
+  readonly timeouts: RequestTimeouts;
+  /** Where the service is, `https://…`: told to a client that speaks plain HTTP here. */
+  readonly address: string;
 }
 
 /** The full context options; Node replaces all of them at once when the certificate is swapped. */
@@ -59,14 +52,12 @@ export function createTlsServer(
       requestCert: true,
       rejectUnauthorized: settings.requireClientCertificate,
       handshakeTimeout: settings.handshakeTimeoutSeconds * 1000,
-      headersTimeout: settings.headersTimeoutSeconds * 1000,
-      requestTimeout: settings.requestTimeoutSeconds * 1000,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: overdueInterval(settings.headersTimeoutSeconds),
+      ...parserOptions(settings.timeouts),
     },
-    listener,
+    receive(listener),
   );
-  server.timeout = settings.stalledReaderSeconds * 1000;
+  settle(server, settings.timeouts);
+  answerPlainHttp(server, settings.address);
   return server;
 }
 

@@ -70,6 +70,22 @@ describe("limits (S-28)", () => {
     const list = await fetch(`http://127.0.0.1:${plainAddress?.port}/crl/${issuer.id}.crl`);
     expect(list.status).toBe(200);
   });
+
+  test("the plain listener counts by itself, on every path", async () => {
+    const plain = `http://127.0.0.1:${authority.service.plainAddress?.port}`;
+    const issuer = authority.service.authority.issuers.active;
+    let answer = await fetch(`${plain}/crl/${issuer.id}.crl`);
+    for (let i = 0; i < 400 && answer.status === 200; i++) {
+      await answer.arrayBuffer();
+      answer = await fetch(`${plain}/crl/${issuer.id}.crl`);
+    }
+    for (const path of [`/crl/${issuer.id}.crl`, "/ocsp/MEow", "/crl/nothing", "/", "/v1/ca"]) {
+      const refused = await fetch(plain + path);
+      expect([path, refused.status]).toEqual([path, 429]);
+      expect(await refused.json()).toMatchObject({ type: "urn:countersign:error:rate-limited" });
+      expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    }
+  });
 });
 
 describe("slow clients", () => {

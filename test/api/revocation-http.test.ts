@@ -341,8 +341,8 @@ test("bytes that are no request are answered with a problem document on both lis
     await closed();
   }
   const large = open();
-  large.send(`GET /ocsp/MEow HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(20_000)}\r\n\r\n`);
-  expect((await large.next()).body.toString()).toContain("longer than 16 KiB");
+  large.send(`GET /ocsp/MEow HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(40_000)}\r\n\r\n`);
+  expect((await large.next()).body.toString()).toContain("longer than 32 KiB");
   await large.closed();
 });
 

@@ -147,7 +147,7 @@ const limitsSchema = Type.Object(
       default: true,
       examples: [false],
     }),
-    perAddress: rate("For one client address.", 3000),
+    perAddress: rate("For one client address, on each of the two listeners.", 3000),
     perIdentity: rate("For one certificate or token.", 1200),
     enrolment: rate("New certificates by token or operator, in all.", 30_000),
     renewal: rate("Renewals, in all; enrolments cannot use them up.", 30_000),
