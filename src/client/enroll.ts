@@ -1,7 +1,7 @@
 /** From a token to a certificate: the key is made here and stays here. */
 
 import { encodePem } from "../der/pem.ts";
-import { encodeRequest } from "../x509/csr/read.ts";
+import { encodeRequest } from "../x509/csr/encode.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import { type GeneralName, parseGeneralNameText } from "../x509/name/general-name.ts";
 import { type DistinguishedName, makeName, parseSubjectText } from "../x509/name/read.ts";

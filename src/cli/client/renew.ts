@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { type Command, Option } from "commander";
 import { defaultIdentityFolder, fileFlag, withToken } from "./options.ts";
 import type { RenewFlags } from "./run/renew.ts";
@@ -21,5 +22,16 @@ export function registerRenew(program: Command): void {
     )
     .option("--metrics-file <file>", "Prometheus text file of the daemon")
     .option("--json", "print the result as JSON")
-    .action(async (flags: RenewFlags) => (await import("./run/renew.ts")).runRenew(flags));
+    .action(async (flags: RenewFlags) => {
+      if (flags.daemon) stayUnoptimised();
+      return (await import("./run/renew.ts")).runRenew(flags);
+    });
+}
+
+/**
+ * Keeps V8's optimising compilers out of a process that works for a second and waits for days. They
+ * would take 5 MB for code that runs once. This comes before the modules of the daemon.
+ */
+function stayUnoptimised(): void {
+  for (const flag of ["--no-opt", "--no-maglev"]) setFlagsFromString(flag);
 }

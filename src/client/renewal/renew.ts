@@ -2,7 +2,7 @@
 
 import { type KeyObject, randomUUID } from "node:crypto";
 import { encodePem } from "../../der/pem.ts";
-import { encodeRequest } from "../../x509/csr/read.ts";
+import { encodeRequest } from "../../x509/csr/encode.ts";
 import { generateKey, keyToPem } from "../../x509/key/private-key.ts";
 import {
   type KnownAuthority,
@@ -10,7 +10,7 @@ import {
   readRenewalInfo,
   renewCertificate,
 } from "../authority.ts";
-import { type EnrollOptions, enrollHoldingLock } from "../enroll.ts";
+import type { EnrollOptions } from "../enroll.ts";
 import {
   assembleIdentity,
   type Identity,
@@ -217,6 +217,8 @@ async function enrollAgain(
         : `${describeProblem(reason)}\nNo token source is configured for a new enrolment.`;
     throw new ClientError("no-credential", message, { cause: reason });
   }
+  // Loaded here, because most daemons never enrol again.
+  const { enrollHoldingLock } = await import("../enroll.ts");
   const enrolling = enrollHoldingLock({
     dir,
     token,
