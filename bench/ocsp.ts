@@ -15,7 +15,7 @@ import { initialise } from "../src/ceremony/found.ts";
 import { initialiseDefaults } from "../src/ceremony/founding.ts";
 import { openAuthority } from "../src/config/open-authority.ts";
 import type { Certificate } from "../src/x509/certificate/read.ts";
-import { encodeRequest } from "../src/x509/csr/read.ts";
+import { encodeRequest } from "../src/x509/csr/encode.ts";
 import { makeName } from "../src/x509/name/read.ts";
 import { certIdOf, encodeOcspRequest } from "../src/x509/ocsp/encode.ts";
 import { parseOcspResponse } from "../src/x509/ocsp/read.ts";

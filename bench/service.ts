@@ -19,7 +19,7 @@ import { openFile } from "../src/store/sqlite/open.ts";
 import { prepareHot } from "../src/store/sqlite/statements.ts";
 import { parseCertificateChain } from "../src/x509/certificate/read.ts";
 import { readCertificateFile } from "../src/x509/certificate/read-file.ts";
-import { encodeRequest } from "../src/x509/csr/read.ts";
+import { encodeRequest } from "../src/x509/csr/encode.ts";
 import { makeName } from "../src/x509/name/read.ts";
 import { compiledConfig } from "../test/helpers/config.ts";
 import { measure, percentile, printJson, printTable } from "./figures.ts";

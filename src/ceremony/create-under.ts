@@ -11,7 +11,7 @@ import { encodePem } from "../der/pem.ts";
 import type { Certificate } from "../x509/certificate/read.ts";
 import { readCertificateFile } from "../x509/certificate/read-file.ts";
 import { assembleCertificate, compileTemplate } from "../x509/certificate/template.ts";
-import { encodeRequest } from "../x509/csr/read.ts";
+import { encodeRequest } from "../x509/csr/encode.ts";
 import { basicConstraints, keyUsage } from "../x509/extensions/encode.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";

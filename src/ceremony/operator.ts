@@ -7,7 +7,7 @@ import { readFolderConfig } from "../config/data-folder.ts";
 import { openAuthority } from "../config/open-authority.ts";
 import { encodePem } from "../der/pem.ts";
 import type { Store } from "../store/store.ts";
-import { encodeRequest } from "../x509/csr/read.ts";
+import { encodeRequest } from "../x509/csr/encode.ts";
 import { generateKey, keyToPem } from "../x509/key/private-key.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
 import { writeNewFile } from "./folder.ts";

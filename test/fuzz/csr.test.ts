@@ -5,12 +5,8 @@ import * as x509 from "@peculiar/x509";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { encodePem } from "../../src/der/pem.ts";
-import {
-  encodeRequest,
-  requestBytes,
-  type VerifiedRequest,
-  verifyRequest,
-} from "../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../src/x509/csr/encode.ts";
+import { requestBytes, type VerifiedRequest, verifyRequest } from "../../src/x509/csr/read.ts";
 import { formatGeneralName, type GeneralName } from "../../src/x509/name/general-name.ts";
 import { attributesOf, makeName } from "../../src/x509/name/read.ts";
 

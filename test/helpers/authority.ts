@@ -15,7 +15,7 @@ import type { CompiledConfig } from "../../src/config/compile.ts";
 import { ownHosts } from "../../src/config/own-hosts.ts";
 import { encodePem } from "../../src/der/pem.ts";
 import { type RunningService, startService } from "../../src/server/service.ts";
-import { encodeRequest } from "../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../src/x509/csr/encode.ts";
 import { parseGeneralNameText } from "../../src/x509/name/general-name.ts";
 import { parseSubjectText } from "../../src/x509/name/read.ts";
 import { compiledConfig } from "./config.ts";

@@ -15,7 +15,7 @@ import type { Issuer } from "../../authority/issuers.ts";
 import { decodePem, encodePem } from "../../der/pem.ts";
 import type { Profile } from "../../policy/profile.ts";
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
-import { encodeRequest } from "../../x509/csr/read.ts";
+import { encodeRequest } from "../../x509/csr/encode.ts";
 import { generateKey, keyToPem } from "../../x509/key/private-key.ts";
 import { publicKeyOf } from "../../x509/key/read-public.ts";
 import { formatGeneralName, type GeneralName } from "../../x509/name/general-name.ts";

@@ -9,7 +9,6 @@ import { type GeneralName, readGeneralNames } from "../name/general-name.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
 import { readRequestSignature, signatureVerifies } from "./read-signature.ts";
 
-export { encodeRequest } from "./encode.ts";
 export { holdsPem, requestBytes } from "./read-bytes.ts";
 
 export interface RequestedExtension {

@@ -10,7 +10,7 @@ import { compileConfig } from "../../../src/config/compile.ts";
 import { loadConfig } from "../../../src/config/load/load.ts";
 import { openAuthority } from "../../../src/config/open-authority.ts";
 import { encodePem } from "../../../src/der/pem.ts";
-import { encodeRequest } from "../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../src/x509/csr/encode.ts";
 import { verifySignatureOnPool } from "../../../src/x509/key/verify.ts";
 import { makeName } from "../../../src/x509/name/read.ts";
 import { openssl } from "../../helpers/x509-chain.ts";

@@ -14,7 +14,8 @@ import {
   type ProfileOptions,
   usualRenewal,
 } from "../../../src/policy/profile.ts";
-import { encodeRequest, type VerifiedRequest, verifyRequest } from "../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../src/x509/csr/encode.ts";
+import { type VerifiedRequest, verifyRequest } from "../../../src/x509/csr/read.ts";
 import type { ExtensionSpec } from "../../../src/x509/extensions/encode.ts";
 import { type GeneralName, parseGeneralNameText } from "../../../src/x509/name/general-name.ts";
 import { type DistinguishedName, makeName, parseSubjectText } from "../../../src/x509/name/read.ts";

@@ -12,7 +12,7 @@ import {
   subjectPolicyProblems,
 } from "../../../src/policy/subject.ts";
 import { parseCertificate } from "../../../src/x509/certificate/read.ts";
-import { encodeRequest } from "../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../src/x509/csr/encode.ts";
 import { findAttributeType, formatName, makeName } from "../../../src/x509/name/read.ts";
 import { key, subjectOf } from "./cases.ts";
 

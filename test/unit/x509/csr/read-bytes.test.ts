@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { encodePem } from "../../../../src/der/pem.ts";
-import { encodeRequest, requestBytes } from "../../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
+import { requestBytes } from "../../../../src/x509/csr/read.ts";
 import { makeName } from "../../../../src/x509/name/read.ts";
 import { inHex, openssl } from "../../../helpers/x509-chain.ts";
 

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
 import { encodePem } from "../../../../src/der/pem.ts";
-import { encodeRequest, requestBytes, verifyRequest } from "../../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
+import { requestBytes, verifyRequest } from "../../../../src/x509/csr/read.ts";
 import { makeName } from "../../../../src/x509/name/read.ts";
 
 const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

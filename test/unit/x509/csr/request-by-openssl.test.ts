@@ -15,7 +15,8 @@ import {
   tlv,
   utf8String,
 } from "../../../../src/der/writer.ts";
-import { encodeRequest, verifyRequest } from "../../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
+import { verifyRequest } from "../../../../src/x509/csr/read.ts";
 import { publicKeyOf } from "../../../../src/x509/key/read-public.ts";
 import { encodeGeneralNames } from "../../../../src/x509/name/general-name.ts";
 import { formatName, makeName } from "../../../../src/x509/name/read.ts";

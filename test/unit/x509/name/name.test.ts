@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { oid, sequence, set, tlv } from "../../../../src/der/writer.ts";
-import { encodeRequest } from "../../../../src/x509/csr/read.ts";
+import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
 import { attributeTypes } from "../../../../src/x509/name/attribute-types.ts";
 import { makeAttribute, nameFromRdns } from "../../../../src/x509/name/make.ts";
 import {
