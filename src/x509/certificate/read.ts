@@ -11,8 +11,9 @@ import { extensionName, extensionOids, type KeyUsage } from "../extensions/encod
 import * as values from "../extensions/read.ts";
 import { readSignatureAlgorithm } from "../key/read-signature-algorithm.ts";
 import { verifySignature } from "../key/verify.ts";
-import { type GeneralName, readGeneralNames } from "../name/general-name.ts";
+import type { GeneralName } from "../name/general-name.ts";
 import type { DistinguishedName } from "../name/read.ts";
+import { readGeneralNames } from "../name/read-general-names.ts";
 import { formatSerial } from "../serial.ts";
 import {
   type CertificateExtension,

@@ -15,7 +15,8 @@ import {
   set,
 } from "../../der/writer.ts";
 import { type PublicKey, publicKeyOf } from "../key/read-public.ts";
-import { encodeGeneralNames, type GeneralName } from "../name/general-name.ts";
+import { encodeGeneralNames } from "../name/encode-general-names.ts";
+import type { GeneralName } from "../name/general-name.ts";
 import type { DistinguishedName } from "../name/make.ts";
 
 /**

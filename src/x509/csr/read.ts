@@ -5,8 +5,9 @@ import { oids, readOid } from "../../der/oid.ts";
 import { DerError, DerReader } from "../../der/reader.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
 import { type PublicKey, readPublicKey } from "../key/read-public.ts";
-import { type GeneralName, readGeneralNames } from "../name/general-name.ts";
+import type { GeneralName } from "../name/general-name.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
+import { readGeneralNames } from "../name/read-general-names.ts";
 import { readRequestSignature, signatureVerifies } from "./read-signature.ts";
 
 export { holdsPem, requestBytes } from "./read-bytes.ts";

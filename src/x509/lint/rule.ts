@@ -3,8 +3,8 @@ import type { CertificateFields } from "../certificate/read-fields.ts";
 import { extensionOids, type KeyUsage } from "../extensions/encode.ts";
 import * as values from "../extensions/read.ts";
 import { type PublicKey, parsePublicKey } from "../key/read-public.ts";
-import { readGeneralNames } from "../name/general-name.ts";
 import { sameName } from "../name/read.ts";
+import { readGeneralNames } from "../name/read-general-names.ts";
 
 export type LintSeverity = "error" | "warn" | "notice";
 

@@ -4,9 +4,6 @@
  */
 
 import ipaddr from "ipaddr.js";
-import { decodeOid, readOid } from "../../der/oid.ts";
-import { DerReader } from "../../der/reader.ts";
-import { implicit, sequence } from "../../der/writer.ts";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
 
 export type GeneralNameKind = "dns" | "ip" | "uri" | "email";
@@ -17,16 +14,12 @@ export interface GeneralName {
   readonly value: string;
 }
 
-const tags: Readonly<Record<GeneralNameKind, number>> = { email: 1, dns: 2, uri: 6, ip: 7 };
-/** More names than any certificate should carry; bounds the work that one request causes. */
-const MOST = 1000;
-
 /** Checks and canonicalises one name; refuses with `malformed-request`. */
 export function generalName(kind: GeneralNameKind, value: string): Outcome<GeneralName> {
   const canonical = canonicalForms[kind](value);
   if (canonical !== undefined) return accepted({ kind, value: canonical });
   const shown = JSON.stringify(value.slice(0, 300)).replace(/[^\x20-\x7e]/g, hexEscape);
-  return refused("malformed-request", `${shown} is not ${wanted[kind]}.`);
+  return refused("malformed-request", `${shown} is not ${generalNameForms[kind]}.`);
 }
 
 /** Parses `dns:web.example.test`, `IP:10.0.0.1`, `URI:…`, `email:…`, or a bare address or host. */
@@ -42,55 +35,8 @@ export function formatGeneralName(name: GeneralName): string {
   return `${name.kind}:${name.value}`;
 }
 
-/**
- * Reads a GeneralNames SEQUENCE. Kinds that are not issued come back as text in `unsupported`.
- * Throws DerError for what is malformed, also when only the text of the name is.
- */
-export function readGeneralNames(
-  der: Uint8Array,
-  field = "subjectAltName",
-): { names: GeneralName[]; unsupported: string[] } {
-  const outer = new DerReader(der, field);
-  const list: DerReader = outer.enter(0x30, field);
-  outer.end();
-  const names: GeneralName[] = [];
-  const unsupported: string[] = [];
-  const seen = new Set<string>();
-  while (!list.done) {
-    const index = names.length + unsupported.length;
-    if (index >= MOST) list.fail(`more than ${MOST} names`);
-    const entryField = `${field}[${index}]`;
-    const { tag, content } = list.any(entryField);
-    const kind = kindOfTag(tag);
-    if (kind === undefined) {
-      unsupported.push(describeUnsupported(tag, content, list, entryField));
-      continue;
-    }
-    const text = kind === "ip" ? addressText(content) : ia5Text(content);
-    const name = text === undefined ? undefined : generalName(kind, text);
-    if (name?.ok !== true) list.fail(`not ${wanted[kind]}`, entryField);
-    const key = formatGeneralName(name.value);
-    if (!seen.has(key)) names.push(name.value);
-    seen.add(key);
-  }
-  return { names, unsupported };
-}
-
-/** Encodes a GeneralNames SEQUENCE; names are in canonical form already. */
-export function encodeGeneralNames(names: readonly GeneralName[]): Uint8Array {
-  return sequence(
-    ...names.map(({ kind, value }) =>
-      implicit(
-        tags[kind],
-        kind === "ip"
-          ? Uint8Array.from(ipaddr.parse(value).toByteArray())
-          : Buffer.from(value, "latin1"),
-      ),
-    ),
-  );
-}
-
-const wanted: Readonly<Record<GeneralNameKind, string>> = {
+/** What each kind has to be, for refusals. */
+export const generalNameForms: Readonly<Record<GeneralNameKind, string>> = {
   dns: "a DNS name (letters, digits, hyphens; labels of 1 to 63; `*` only as the whole first label)",
   ip: "an IPv4 or IPv6 address",
   uri: "an absolute URI with a scheme, in ASCII",
@@ -159,36 +105,6 @@ function canonicalEmail(text: string): string | undefined {
   return /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/.test(local)
     ? `${local}@${host}`
     : undefined;
-}
-
-function kindOfTag(tag: number): GeneralNameKind | undefined {
-  if (tag === 0x82) return "dns";
-  if (tag === 0x87) return "ip";
-  if (tag === 0x86) return "uri";
-  return tag === 0x81 ? "email" : undefined;
-}
-
-function addressText(octets: Uint8Array): string | undefined {
-  if (octets.length !== 4 && octets.length !== 16) return undefined;
-  const address = ipaddr.fromByteArray(Array.from(octets));
-  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
-}
-
-function ia5Text(octets: Uint8Array): string | undefined {
-  const text = Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString("latin1");
-  return /^[\x21-\x7e]+$/.test(text) ? text : undefined;
-}
-
-function describeUnsupported(
-  tag: number,
-  content: Uint8Array,
-  list: DerReader,
-  field: string,
-): string {
-  if (tag === 0xa0) return `otherName ${readOid(new DerReader(content, field), field)}`;
-  if (tag === 0x88) return `registeredID ${decodeOid(content)}`;
-  const name = { 163: "x400Address", 164: "directoryName", 165: "ediPartyName" }[tag];
-  return name ?? list.fail(`tag ${tag} is no GeneralName`, field);
 }
 
 function hexEscape(character: string): string {

@@ -18,7 +18,7 @@ import {
 import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
 import { verifyRequest } from "../../../../src/x509/csr/read.ts";
 import { publicKeyOf } from "../../../../src/x509/key/read-public.ts";
-import { encodeGeneralNames } from "../../../../src/x509/name/general-name.ts";
+import { encodeGeneralNames } from "../../../../src/x509/name/encode-general-names.ts";
 import { formatName, makeName } from "../../../../src/x509/name/read.ts";
 import { openssl } from "../../../helpers/x509-chain.ts";
 

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { implicit, oid, sequence } from "../../../../src/der/writer.ts";
+import { encodeGeneralNames } from "../../../../src/x509/name/encode-general-names.ts";
 import {
-  encodeGeneralNames,
   formatGeneralName,
   type GeneralNameKind,
   generalName,
   parseGeneralNameText,
-  readGeneralNames,
 } from "../../../../src/x509/name/general-name.ts";
+import { readGeneralNames } from "../../../../src/x509/name/read-general-names.ts";
 
 const canonical = (kind: GeneralNameKind, value: string) => {
   const outcome = generalName(kind, value);
