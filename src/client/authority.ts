@@ -141,8 +141,7 @@ function target(
 
 function readChain(answer: ClientAnswer): { chain: string; notices: string[] } {
   if (answer.status !== 200 && answer.status !== 201) throw readProblem(answer);
-  const notices = [answer.headers["countersign-notice"] ?? []].flat();
-  return { chain: answer.text, notices };
+  return { chain: answer.text, notices: [...answer.linesOf("countersign-notice")] };
 }
 
 function readJson(answer: ClientAnswer): unknown {

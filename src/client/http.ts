@@ -7,6 +7,8 @@ import { ClientError } from "./problem.ts";
 export interface ClientAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** The values of a header, one for each of its lines: `headers` joins them with commas. */
+  readonly linesOf: (name: string) => readonly string[];
   readonly text: string;
 }
 
@@ -65,6 +67,7 @@ export function send(call: ClientRequest): Promise<ClientAnswer> {
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
+          linesOf: (name) => response.headersDistinct[name] ?? [],
           text: Buffer.concat(chunks).toString("utf8"),
         }),
       );

@@ -58,7 +58,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       ...options,
       holdsProcess: true,
       now,
-      onChange: (identity, how) => {
+      onChange: (identity, how, notices) => {
         facts.identity = identity;
         facts.renewals += 1;
         facts.failuresInARow = 0;
@@ -66,6 +66,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
         facts.lastError = undefined;
         facts.nextAttempt = undefined;
         say(`${how}: ${oneLine(identity)}`);
+        for (const notice of notices) say(`Note: ${notice}`);
         oweHook(dir, hook);
         if (hasHook(hook)) passOn();
         tell();

@@ -24,7 +24,12 @@ export interface LoopOptions
   readonly holdsProcess: boolean;
   readonly now?: () => Date;
   /** Another certificate is in place: renewed here, enrolled here, or found on disk. */
-  onChange(identity: Identity, how: "renewed" | "enrolled" | "found"): void;
+  onChange(
+    identity: Identity,
+    how: "renewed" | "enrolled" | "found",
+    /** What the authority dropped or changed of the request. */
+    notices: readonly string[],
+  ): void;
   /** When the renewal will be; again whenever the authority says otherwise. */
   onPlan(due: Date): void;
   onFailure(error: unknown, failures: number, next: Date): void;
@@ -99,7 +104,10 @@ async function step(options: LoopOptions, state: State, now: () => Date): Promis
     signal,
     now,
   });
-  if (renewal.outcome !== "not-due") adopt(options, state, renewal.identity, renewal.outcome);
+  if (renewal.outcome !== "not-due") {
+    const notices = "notices" in renewal ? renewal.notices : [];
+    adopt(options, state, renewal.identity, renewal.outcome, notices);
+  }
   return now();
 }
 
@@ -129,13 +137,14 @@ function adopt(
   state: State,
   identity: Identity,
   how: "renewed" | "enrolled" | "found",
+  notices: readonly string[] = [],
 ): void {
   state.identity = identity;
   state.window = undefined;
   state.askAt = new Date(0);
   state.failures = 0;
   state.idempotencyKey = randomUUID();
-  options.onChange(identity, how);
+  options.onChange(identity, how, notices);
 }
 
 async function askForWindow(

@@ -6,6 +6,7 @@ import type { Static } from "typebox";
 import type { Authority } from "../../authority/authority.ts";
 import type { Issued, RequestedValidity } from "../../authority/issue.ts";
 import { parseDuration } from "../../config/duration.ts";
+import type { Notice } from "../../policy/notice.ts";
 import { accepted, type Outcome, type Refusal, refused, type Violation } from "../../refusal.ts";
 import { requestBytes } from "../../x509/csr/read.ts";
 import { Problem } from "../problem.ts";
@@ -137,14 +138,30 @@ export function sendIssued(
   reply
     .code(issued.replayed ? 200 : 201)
     .header("location", `/v1/certificates/${issued.certificate.serial}`);
-  for (const notice of issued.notices) {
-    reply.header("countersign-notice", [
-      headerText(`${notice.field} (${notice.rule}): ${notice.message}`),
-    ]);
-  }
+  // One call: a second one would replace the first. An array leaves as one header line each.
+  if (issued.notices.length > 0) reply.header("countersign-notice", noticeLines(issued.notices));
   if (type === "application/json") return reply.type(type).send(toIssuedEntry(authority, issued));
   if (type === derType) return reply.type(type).send(Buffer.from(issued.der));
   return reply.type(pemChainType).send(toPemChain(authority, issued.certificate, issued.der));
+}
+
+/** Many clients read 16 KiB of headers at most; characters. */
+const MOST_NOTICE_TEXT = 4096;
+
+/** A header value for each notice; the last one counts those that have no room. */
+function noticeLines(notices: readonly Notice[]): string[] {
+  const lines: string[] = [];
+  let size = 0;
+  for (const { field, rule, message } of notices) {
+    const line = headerText(`${field} (${rule}): ${message}`);
+    size += line.length;
+    if (size > MOST_NOTICE_TEXT) {
+      const more = notices.length - lines.length;
+      return [...lines, `${more} more: with Accept: application/json all stand in the body.`];
+    }
+    lines.push(line);
+  }
+  return lines;
 }
 
 /** Header values are ASCII: anything else is written as \u escapes. */

@@ -68,6 +68,7 @@ export async function runRenew(flags: RenewFlags): Promise<void> {
     console.log(JSON.stringify({ dir, ...rest, ...standingOf(identity) }));
   } else {
     console.log(describe(result));
+    if ("notices" in result) for (const notice of result.notices) console.log(`Note: ${notice}`);
   }
   if (hasHook(hook) && owesHook(dir)) await passOn(dir, hook);
 }

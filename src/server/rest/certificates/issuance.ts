@@ -32,7 +32,8 @@ export function issuedAnswer(description: string) {
       Location: { schema: { type: "string" }, description: "Where the entry stands." },
       "Countersign-Notice": {
         schema: { type: "string" },
-        description: "What of the request was dropped or changed; one header a notice.",
+        description:
+          "What of the request was dropped or changed; one header line a notice, about 4 KiB in all.",
       },
     },
     content: {
