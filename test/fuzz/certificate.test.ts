@@ -24,10 +24,9 @@ import {
   inHex,
   leafKeyUsage,
   mustParse,
-  newIssuing,
+  newChain,
   newKey,
   newLeaf,
-  newRoot,
   now,
   openssl,
   pemOf,
@@ -37,8 +36,7 @@ import {
 } from "../helpers/x509-chain.ts";
 
 const runs = process.env["COUNTERSIGN_TEST_LONG"] === "1" ? 5000 : 150;
-const root = newRoot();
-const issuing = newIssuing(root);
+const { root, issuing } = newChain();
 const issuerKey = createPublicKey(issuing.key);
 const keys = (
   ["ecdsa-with-SHA256", "ecdsa-with-SHA384", "Ed25519", "sha256WithRSAEncryption"] as const

@@ -137,7 +137,12 @@ export function keptConnection(root: string, { cert, key }: Holder): Agent {
 }
 
 /** Presents a token with a request for a certificate. */
-export function present(node: Node, token: string, key = newKey(), cn = "web"): Promise<Answer> {
+export function present(
+  node: Pick<Node, "call">,
+  token: string,
+  key = newKey(),
+  cn = "web",
+): Promise<Answer> {
   return node.call("POST", "/v1/certificates", {
     token,
     body: makeCsr({ key, subject: `${testSubject}/CN=${cn}` }),
@@ -147,7 +152,7 @@ export function present(node: Node, token: string, key = newKey(), cn = "web"): 
 
 /** A new certificate from a node, with its key and serial. */
 export async function enrolAt(
-  node: Node,
+  node: Pick<Node, "call">,
   token: string,
   cn?: string,
 ): Promise<Holder & { serial: string }> {

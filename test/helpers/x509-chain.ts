@@ -219,3 +219,9 @@ export function inHex(value: unknown): unknown {
   if (typeof value !== "object" || value === null || value instanceof Date) return value;
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inHex(inner)]));
 }
+
+/** A root, an issuing authority below it, and a key for certificates. */
+export function newChain() {
+  const root = newRoot();
+  return { root, issuing: newIssuing(root), key: newKey("ecdsa-with-SHA256") };
+}

@@ -119,39 +119,31 @@ const podSpec = {
   },
 };
 const template = { type: "object", required: ["spec"], properties: { spec: podSpec } };
+function resource(apiVersion: string, kind: string, spec: object) {
+  return {
+    type: "object",
+    required: ["apiVersion", "kind", "metadata", "spec"],
+    additionalProperties: false,
+    properties: { apiVersion: { const: apiVersion }, kind: { const: kind }, metadata, spec },
+  };
+}
 const metadata = { type: "object", required: ["name"] };
 const schemas = {
-  Deployment: {
+  Deployment: resource("apps/v1", "Deployment", {
     type: "object",
-    required: ["apiVersion", "kind", "metadata", "spec"],
-    additionalProperties: false,
-    properties: {
-      apiVersion: { const: "apps/v1" },
-      kind: { const: "Deployment" },
-      metadata,
-      spec: { type: "object", required: ["selector", "template"], properties: { template } },
-    },
-  },
-  Job: {
+    required: ["selector", "template"],
+    properties: { template },
+  }),
+  Job: resource("batch/v1", "Job", {
     type: "object",
-    required: ["apiVersion", "kind", "metadata", "spec"],
-    additionalProperties: false,
+    required: ["template"],
     properties: {
-      apiVersion: { const: "batch/v1" },
-      kind: { const: "Job" },
-      metadata,
-      spec: {
-        type: "object",
-        required: ["template"],
-        properties: {
-          template: {
-            ...template,
-            properties: { spec: { ...podSpec, required: [...podSpec.required, "restartPolicy"] } },
-          },
-        },
+      template: {
+        ...template,
+        properties: { spec: { ...podSpec, required: [...podSpec.required, "restartPolicy"] } },
       },
     },
-  },
+  }),
 } as const;
 
 interface Pod {

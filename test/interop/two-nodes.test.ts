@@ -8,16 +8,10 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load/load.ts";
 import { parseCrl } from "../../src/x509/crl/read.ts";
-import {
-  callHttps,
-  type Holder,
-  makeCsr,
-  newKey,
-  pemOf,
-  testSubject,
-} from "../helpers/authority.ts";
+import { callHttps, type Holder } from "../helpers/authority.ts";
 import { freePort } from "../helpers/free-port.ts";
 import { until } from "../helpers/node-services.ts";
+import { enrolAt } from "../helpers/nodes.ts";
 import { startPostgres } from "../helpers/postgres.ts";
 import { type Running, repository, start, startCountersign } from "../helpers/processes.ts";
 import { testWith } from "../helpers/programs.ts";
@@ -163,14 +157,7 @@ testWith("haproxy")(
       body: { profile: "client", cn: "web" },
     });
     expect(minted.status, minted.text).toBe(201);
-    const key = newKey();
-    const enrolled = await call("POST", "/v1/certificates", {
-      token: minted.json.token,
-      body: makeCsr({ key, subject: `${testSubject}/CN=web` }),
-      headers: { "content-type": "application/pkcs10" },
-    });
-    expect(enrolled.status, enrolled.text).toBe(201);
-    let held: Holder = { cert: enrolled.text, key: pemOf(key) };
+    let held: Holder = await enrolAt({ call }, minted.json.token);
     const renew = async () => {
       const answer = await call("POST", "/v1/certificates/renew", { as: held });
       if (answer.status === 201) held = { ...held, cert: answer.text };

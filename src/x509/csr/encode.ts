@@ -2,18 +2,7 @@
 
 import { type KeyObject, sign } from "node:crypto";
 import { oids } from "../../der/oid.ts";
-import {
-  bitString,
-  boolean,
-  explicit,
-  implicit,
-  integer,
-  nullValue,
-  octetString,
-  oid,
-  sequence,
-  set,
-} from "../../der/writer.ts";
+import * as der from "../../der/writer.ts";
 import { type PublicKey, publicKeyOf } from "../key/read-public.ts";
 import { encodeGeneralNames } from "../name/encode-general-names.ts";
 import type { GeneralName } from "../name/general-name.ts";
@@ -40,18 +29,21 @@ export function encodeRequest(options: {
     wanted.unshift({ oid: oids.subjectAltName, critical: false, value });
   }
   const extensions = wanted.map((extension) =>
-    sequence(
-      oid(extension.oid),
-      ...(extension.critical ? [boolean(true)] : []),
-      octetString(extension.value),
+    der.sequence(
+      der.oid(extension.oid),
+      ...(extension.critical ? [der.boolean(true)] : []),
+      der.octetString(extension.value),
     ),
   );
-  const attribute = sequence(oid(oids.extensionRequest), set(sequence(...extensions)));
+  const attribute = der.sequence(
+    der.oid(oids.extensionRequest),
+    der.set(der.sequence(...extensions)),
+  );
   const attributes =
-    extensions.length > 0 ? explicit(0, attribute) : implicit(0, new Uint8Array(), true);
-  const info = sequence(integer(0), options.subject.der, publicKey.spki, attributes);
+    extensions.length > 0 ? der.explicit(0, attribute) : der.implicit(0, new Uint8Array(), true);
+  const info = der.sequence(der.integer(0), options.subject.der, publicKey.spki, attributes);
   const { digest, algorithm } = algorithmFor(publicKey);
-  return sequence(info, algorithm, bitString(sign(digest, info, options.privateKey)));
+  return der.sequence(info, algorithm, der.bitString(sign(digest, info, options.privateKey)));
 }
 
 function algorithmFor({ family, bits }: PublicKey): {
@@ -59,12 +51,13 @@ function algorithmFor({ family, bits }: PublicKey): {
   algorithm: Uint8Array;
 } {
   if (family === "rsa") {
-    const algorithm = sequence(oid(oids.sha256WithRSAEncryption), nullValue());
+    const algorithm = der.sequence(der.oid(oids.sha256WithRSAEncryption), der.nullValue());
     return { digest: "sha256", algorithm };
   }
-  if (family !== "ec") return { digest: null, algorithm: sequence(oid(oids[family])) };
-  if (bits === 256) return { digest: "sha256", algorithm: sequence(oid(oids.ecdsaWithSha256)) };
+  if (family !== "ec") return { digest: null, algorithm: der.sequence(der.oid(oids[family])) };
+  if (bits === 256)
+    return { digest: "sha256", algorithm: der.sequence(der.oid(oids.ecdsaWithSha256)) };
   return bits === 384
-    ? { digest: "sha384", algorithm: sequence(oid(oids.ecdsaWithSha384)) }
-    : { digest: "sha512", algorithm: sequence(oid(oids.ecdsaWithSha512)) };
+    ? { digest: "sha384", algorithm: der.sequence(der.oid(oids.ecdsaWithSha384)) }
+    : { digest: "sha512", algorithm: der.sequence(der.oid(oids.ecdsaWithSha512)) };
 }

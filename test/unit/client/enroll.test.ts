@@ -5,7 +5,11 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { enroll } from "../../../src/client/enroll.ts";
-import { loadIdentity, saveIdentity } from "../../../src/client/identity/identity.ts";
+import {
+  type Identity,
+  loadIdentity,
+  saveIdentity,
+} from "../../../src/client/identity/identity.ts";
 import { startAuthority } from "../../helpers/authority.ts";
 import { identityFolder, opensslAccepts } from "../../helpers/identity-folder.ts";
 import { useAuthority } from "../../helpers/use-authority.ts";
@@ -13,6 +17,18 @@ import { useAuthority } from "../../helpers/use-authority.ts";
 const authority = useAuthority();
 
 const web = { profile: "peer", cn: "web", sans: ["dns:web.example.test", "ip:10.0.0.1"] };
+
+/** Writes an identity and crashes before its nth step. */
+function saveUntilCrash(dir: string, identity: Identity, nth: number): void {
+  let count = 0;
+  try {
+    saveIdentity(dir, identity, () => {
+      if (++count === nth) throw new Error("crash");
+    });
+  } catch (error) {
+    expect((error as Error).message).toBe("crash");
+  }
+}
 
 async function certificatesNamed(cn: string): Promise<number> {
   const found = await authority.call("GET", `/v1/certificates?subject=${cn}`, {
@@ -207,14 +223,7 @@ describe("the folder", () => {
     expect(steps.length).toBeGreaterThan(10);
     for (let nth = 1; nth <= steps.length; nth++) {
       saveIdentity(dir, first.identity);
-      let count = 0;
-      try {
-        saveIdentity(dir, second.identity, () => {
-          if (++count === nth) throw new Error("crash");
-        });
-      } catch (error) {
-        expect((error as Error).message).toBe("crash");
-      }
+      saveUntilCrash(dir, second.identity, nth);
       opensslAccepts(dir);
       const serial = loadIdentity(dir)?.certificate.serial;
       expect([first, second].map((one) => one.identity.certificate.serial)).toContain(serial);
@@ -227,14 +236,7 @@ describe("the folder", () => {
     const made = await enroll({ dir: identityFolder(), token: await authority.mint(web) });
     for (let nth = 1; nth <= 16; nth++) {
       const dir = identityFolder();
-      let count = 0;
-      try {
-        saveIdentity(dir, made.identity, () => {
-          if (++count === nth) throw new Error("crash");
-        });
-      } catch (error) {
-        expect((error as Error).message).toBe("crash");
-      }
+      saveUntilCrash(dir, made.identity, nth);
       const found = loadIdentity(dir)?.certificate.serial;
       expect([undefined, made.identity.certificate.serial]).toContain(found);
       saveIdentity(dir, made.identity);

@@ -74,40 +74,34 @@ const points: readonly Case[] = [
   ["4.14.26b", "the certificate's list is its issuer's, said so", "accepted", pointed("fullname = dirName:part\nCRLissuer = dirName:issuing", part)],
 ].map(([id, title, expected, make, flags]) => ({ id, title, expected, make, flags }) as Case);
 
+/** The list that the CA's own certificate is looked up in is only for one kind of certificates. */
+function listedOnly(kind: string): Case["make"] {
+  return (maker, { root, issuing }) => ({
+    leaf: maker.leaf(issuing),
+    issuers: [issuing],
+    roots: [root],
+    lists: [
+      maker.list(root, {
+        extensions: [aki, "issuingDistributionPoint = critical,@idp"],
+        sections: `[idp]\n${kind} = TRUE`,
+      }),
+      maker.list(issuing),
+    ],
+  });
+}
+
 const kinds: readonly Case[] = [
   {
     id: "4.14.11",
     title: "a list of end entities only, for a CA",
     expected: "refused",
-    make: (maker, { root, issuing }) => ({
-      leaf: maker.leaf(issuing),
-      issuers: [issuing],
-      roots: [root],
-      lists: [
-        maker.list(root, {
-          extensions: [aki, "issuingDistributionPoint = critical,@idp"],
-          sections: "[idp]\nonlyuser = TRUE",
-        }),
-        maker.list(issuing),
-      ],
-    }),
+    make: listedOnly("onlyuser"),
   },
   {
     id: "4.14.13b",
     title: "a list of CA certificates only, for a CA",
     expected: "accepted",
-    make: (maker, { root, issuing }) => ({
-      leaf: maker.leaf(issuing),
-      issuers: [issuing],
-      roots: [root],
-      lists: [
-        maker.list(root, {
-          extensions: [aki, "issuingDistributionPoint = critical,@idp"],
-          sections: "[idp]\nonlyCA = TRUE",
-        }),
-        maker.list(issuing),
-      ],
-    }),
+    make: listedOnly("onlyCA"),
   },
 ];
 

@@ -13,11 +13,9 @@ import {
   handmadeCertificate,
   type Pieces,
 } from "../../../helpers/handmade-certificate.ts";
-import { newIssuing, newKey, newLeaf, newRoot, pemOf } from "../../../helpers/x509-chain.ts";
+import { newChain, newKey, newLeaf, pemOf } from "../../../helpers/x509-chain.ts";
 
-const root = newRoot();
-const issuing = newIssuing(root);
-const key = newKey("ecdsa-with-SHA256");
+const { issuing, key } = newChain();
 const publicKey = publicKeyOf(key);
 const leaf = newLeaf(issuing, { key });
 

@@ -1,20 +1,6 @@
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import {
-  bitString,
-  boolean,
-  concat,
-  explicit,
-  implicit,
-  integer,
-  nullValue,
-  octetString,
-  oid,
-  sequence,
-  set,
-  tlv,
-  utf8String,
-} from "../../../../src/der/writer.ts";
+import * as write from "../../../../src/der/writer.ts";
 import { encodeRequest } from "../../../../src/x509/csr/encode.ts";
 import { verifyRequest } from "../../../../src/x509/csr/read.ts";
 import { publicKeyOf } from "../../../../src/x509/key/read-public.ts";
@@ -139,58 +125,74 @@ function handmade(parts: {
   attributes?: Uint8Array;
   behind?: Uint8Array;
 }): Uint8Array {
-  const info = sequence(
-    parts.version ?? integer(0),
+  const info = write.sequence(
+    parts.version ?? write.integer(0),
     parts.subject ?? makeName([{ type: "CN", value: "web" }]).der,
     parts.spki ?? publicKeyOf(keys["P-256"]).spki,
-    parts.attributes ?? implicit(0, new Uint8Array(), true),
+    parts.attributes ?? write.implicit(0, new Uint8Array(), true),
   );
-  const algorithm = sequence(oid("1.2.840.10045.4.3.2"));
-  const signature = bitString(sign("sha256", info, keys["P-256"]));
-  return concat([sequence(info, algorithm, signature), parts.behind ?? new Uint8Array()]);
+  const algorithm = write.sequence(write.oid("1.2.840.10045.4.3.2"));
+  const signature = write.bitString(sign("sha256", info, keys["P-256"]));
+  return write.concat([
+    write.sequence(info, algorithm, signature),
+    parts.behind ?? new Uint8Array(),
+  ]);
 }
 
 const extensionRequest = "1.2.840.113549.1.9.14";
 const asking = (...extensions: Uint8Array[]) =>
-  explicit(0, sequence(oid(extensionRequest), set(sequence(...extensions))));
+  write.explicit(
+    0,
+    write.sequence(write.oid(extensionRequest), write.set(write.sequence(...extensions))),
+  );
 const certExtensions = "1.3.6.1.4.1.311.2.1.14";
 const askingTwice = (standard: Uint8Array, microsoft: Uint8Array) =>
-  explicit(
+  write.explicit(
     0,
-    concat([
-      sequence(oid(extensionRequest), set(sequence(standard))),
-      sequence(oid(certExtensions), set(sequence(microsoft))),
+    write.concat([
+      write.sequence(write.oid(extensionRequest), write.set(write.sequence(standard))),
+      write.sequence(write.oid(certExtensions), write.set(write.sequence(microsoft))),
     ]),
   );
-const extension = (type: string, value: Uint8Array) => sequence(oid(type), octetString(value));
+const extension = (type: string, value: Uint8Array) =>
+  write.sequence(write.oid(type), write.octetString(value));
 const altName = extension("2.5.29.17", encodeGeneralNames([{ kind: "dns", value: "a.test" }]));
-const password = sequence(oid("1.2.840.113549.1.9.7"), set(utf8String("secret")));
+const password = write.sequence(
+  write.oid("1.2.840.113549.1.9.7"),
+  write.set(write.utf8String("secret")),
+);
 const { spki } = publicKeyOf(keys["P-256"]);
 const offCurve = Uint8Array.from(spki);
 offCurve[offCurve.length - 1]! ^= 1;
-const compressed = sequence(
-  sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")),
-  bitString(concat([Uint8Array.of(2), spki.subarray(spki.length - 64, spki.length - 32)])),
+const compressed = write.sequence(
+  write.sequence(write.oid("1.2.840.10045.2.1"), write.oid("1.2.840.10045.3.1.7")),
+  write.bitString(
+    write.concat([Uint8Array.of(2), spki.subarray(spki.length - 64, spki.length - 32)]),
+  ),
 );
-const ofP384 = sequence(
-  sequence(oid("1.2.840.10045.2.1"), oid("1.3.132.0.34")),
-  bitString(spki.subarray(spki.length - 65)),
+const ofP384 = write.sequence(
+  write.sequence(write.oid("1.2.840.10045.2.1"), write.oid("1.3.132.0.34")),
+  write.bitString(spki.subarray(spki.length - 65)),
 );
-const unevenKey = sequence(
-  sequence(oid("1.2.840.10045.2.1"), oid("1.2.840.10045.3.1.7")),
-  tlv(3, concat([Uint8Array.of(1), spki.subarray(spki.length - 65)])),
+const unevenKey = write.sequence(
+  write.sequence(write.oid("1.2.840.10045.2.1"), write.oid("1.2.840.10045.3.1.7")),
+  write.tlv(3, write.concat([Uint8Array.of(1), spki.subarray(spki.length - 65)])),
 );
-const rsaKey = (modulus: Uint8Array, parameters = nullValue()) =>
-  sequence(
-    sequence(oid("1.2.840.113549.1.1.1"), parameters),
-    bitString(sequence(modulus, integer(65_537))),
+const rsaKey = (modulus: Uint8Array, parameters = write.nullValue()) =>
+  write.sequence(
+    write.sequence(write.oid("1.2.840.113549.1.1.1"), parameters),
+    write.bitString(write.sequence(modulus, write.integer(65_537))),
   );
-const uncritical = sequence(oid("1.2.3"), tlv(1, Uint8Array.of(0)), octetString(spki));
-const list = sequence(altName);
-const wanted = sequence(oid(extensionRequest), set(list));
+const uncritical = write.sequence(
+  write.oid("1.2.3"),
+  write.tlv(1, Uint8Array.of(0)),
+  write.octetString(spki),
+);
+const list = write.sequence(altName);
+const wanted = write.sequence(write.oid(extensionRequest), write.set(list));
 const nested = (levels: number) => {
-  let der: Uint8Array = nullValue();
-  for (let level = 0; level < levels; level++) der = sequence(der);
+  let der: Uint8Array = write.nullValue();
+  for (let level = 0; level < levels; level++) der = write.sequence(der);
   return der;
 };
 
@@ -198,11 +200,11 @@ describe("the form of a request", () => {
   test.each([
     ["as it should be", {}],
     ["with names asked for", { attributes: asking(altName) }],
-    ["with a challenge password", { attributes: explicit(0, password) }],
-    ["with one twice", { attributes: implicit(0, concat([password, password]), true) }],
+    ["with a challenge password", { attributes: write.explicit(0, password) }],
+    ["with one twice", { attributes: write.implicit(0, write.concat([password, password]), true) }],
     [
       "with an attribute without values",
-      { attributes: explicit(0, sequence(oid("1.2.3"), set())) },
+      { attributes: write.explicit(0, write.sequence(write.oid("1.2.3"), write.set())) },
     ],
     ["with FALSE written out", { attributes: asking(uncritical) }],
     ["with the same names in both attributes", { attributes: askingTwice(altName, altName) }],
@@ -211,8 +213,8 @@ describe("the form of a request", () => {
   });
 
   test("names and attributes come back, and the password's value does not", () => {
-    const both = concat([password, asking(altName).subarray(2)]);
-    const outcome = verifyRequest(handmade({ attributes: implicit(0, both, true) }));
+    const both = write.concat([password, asking(altName).subarray(2)]);
+    const outcome = verifyRequest(handmade({ attributes: write.implicit(0, both, true) }));
     if (!outcome.ok) throw new Error(outcome.refusal.detail);
     expect(outcome.value.attributes).toEqual(["challengePassword"]);
     expect(JSON.stringify(outcome.value.attributes)).not.toContain("secret");
@@ -220,7 +222,10 @@ describe("the form of a request", () => {
   });
 
   test("names in Microsoft's attribute are asked for as in the standard's", () => {
-    const attributes = explicit(0, sequence(oid(certExtensions), set(sequence(altName))));
+    const attributes = write.explicit(
+      0,
+      write.sequence(write.oid(certExtensions), write.set(write.sequence(altName))),
+    );
     const outcome = verifyRequest(handmade({ attributes }));
     if (!outcome.ok) throw new Error(outcome.refusal.detail);
     expect(outcome.value.subjectAltNames).toEqual([{ kind: "dns", value: "a.test" }]);
@@ -233,18 +238,23 @@ describe("the form of a request", () => {
   });
 
   test.each<[string, Parameters<typeof handmade>[0], RegExp]>([
-    ["version 2", { version: integer(1) }, /version: not 0/],
+    ["version 2", { version: write.integer(1) }, /version: not 0/],
     ["a point off its curve", { spki: offCurve }, /subjectPublicKeyInfo: .*off its curve/],
     ["a compressed point", { spki: compressed }, /not an uncompressed point/],
     ["a point of another curve", { spki: ofP384 }, /not an uncompressed point of P-384/],
     [
       "two lists of extensions",
-      { attributes: implicit(0, concat([wanted, wanted]), true) },
+      { attributes: write.implicit(0, write.concat([wanted, wanted]), true) },
       /the attribute extensionRequest appears twice/,
     ],
     [
       "two lists of extensions in one attribute",
-      { attributes: explicit(0, sequence(oid(extensionRequest), set(list, list))) },
+      {
+        attributes: write.explicit(
+          0,
+          write.sequence(write.oid(extensionRequest), write.set(list, list)),
+        ),
+      },
       /attributes.*bytes too many/,
     ],
     [
@@ -254,21 +264,29 @@ describe("the form of a request", () => {
     ],
     [
       "two different names in two attributes",
-      { attributes: askingTwice(altName, extension("2.5.29.17", sequence())) },
+      { attributes: askingTwice(altName, extension("2.5.29.17", write.sequence())) },
       /extensionRequest and certExtensions ask for two different subjectAltName/,
     ],
-    ["a version of two octets", { version: tlv(2, Uint8Array.of(0, 0)) }, /version: not 0/],
-    ["a subject of another tag", { subject: set() }, /subject.*expected tag 0x30, found 0x31/],
-    ["a key of another tag", { spki: set() }, /subjectPublicKeyInfo: expected tag 0x30/],
-    ["attributes of another tag", { attributes: set() }, /attributes: expected tag 0xa0/],
+    ["a version of two octets", { version: write.tlv(2, Uint8Array.of(0, 0)) }, /version: not 0/],
+    [
+      "a subject of another tag",
+      { subject: write.set() },
+      /subject.*expected tag 0x30, found 0x31/,
+    ],
+    ["a key of another tag", { spki: write.set() }, /subjectPublicKeyInfo: expected tag 0x30/],
+    ["attributes of another tag", { attributes: write.set() }, /attributes: expected tag 0xa0/],
     ["a key with bits to spare", { spki: unevenKey }, /subjectPublicKeyInfo.*not whole octets/],
-    ["a modulus below zero", { spki: rsaKey(tlv(2, Uint8Array.of(0x80, 1))) }, /modulus.*positive/],
+    [
+      "a modulus below zero",
+      { spki: rsaKey(write.tlv(2, Uint8Array.of(0x80, 1))) },
+      /modulus.*positive/,
+    ],
     [
       "a modulus not in its shortest form",
-      { spki: rsaKey(tlv(2, Uint8Array.of(0, 0x7f))) },
+      { spki: rsaKey(write.tlv(2, Uint8Array.of(0, 0x7f))) },
       /modulus: zero, or not in its shortest form/,
     ],
-    ["an RSA key without NULL", { spki: rsaKey(integer(3), new Uint8Array()) }, /missing/],
+    ["an RSA key without NULL", { spki: rsaKey(write.integer(3), new Uint8Array()) }, /missing/],
     [
       "an extension twice",
       { attributes: asking(altName, altName) },
@@ -276,17 +294,39 @@ describe("the form of a request", () => {
     ],
     [
       "a TRUE of another value",
-      { attributes: asking(sequence(oid("1.2.3"), tlv(1, Uint8Array.of(1)), octetString(spki))) },
+      {
+        attributes: asking(
+          write.sequence(
+            write.oid("1.2.3"),
+            write.tlv(1, Uint8Array.of(1)),
+            write.octetString(spki),
+          ),
+        ),
+      },
       /critical is not DER's TRUE/,
     ],
     [
       "a third field behind an extension",
-      { attributes: asking(sequence(oid("1.2.3"), boolean(true), octetString(spki), nullValue())) },
+      {
+        attributes: asking(
+          write.sequence(
+            write.oid("1.2.3"),
+            write.boolean(true),
+            write.octetString(spki),
+            write.nullValue(),
+          ),
+        ),
+      },
       /bytes too many/,
     ],
     [
       "an attribute of half an element",
-      { attributes: explicit(0, sequence(oid("1.2.3"), set(Uint8Array.of(0x04, 0x05)))) },
+      {
+        attributes: write.explicit(
+          0,
+          write.sequence(write.oid("1.2.3"), write.set(Uint8Array.of(0x04, 0x05))),
+        ),
+      },
       /5 bytes announced, 0 are there/,
     ],
     ["trailing bytes", { behind: Uint8Array.of(0) }, /1 bytes too many/],
@@ -303,16 +343,19 @@ describe("the form of a request", () => {
 
   test("indefinite length and a length of four gigabytes are refused at once", () => {
     const der = handmade({});
-    expect(told(concat([Uint8Array.of(0x30, 0x80), der.subarray(3), new Uint8Array(2)]))).toMatch(
-      /indefinite length/,
-    );
+    expect(
+      told(write.concat([Uint8Array.of(0x30, 0x80), der.subarray(3), new Uint8Array(2)])),
+    ).toMatch(/indefinite length/);
     expect(told(Uint8Array.of(0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0))).toMatch(/announced/);
     expect(told(Uint8Array.of(0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0))).toMatch(/length of 9/);
   });
 
   test("attributes that nobody knows are named, whatever they hold", () => {
-    const unknown = sequence(oid("1.3.6.1.4.1.311.13.2.3"), set(utf8String("10.0"), nullValue()));
-    const outcome = verifyRequest(handmade({ attributes: explicit(0, unknown) }));
+    const unknown = write.sequence(
+      write.oid("1.3.6.1.4.1.311.13.2.3"),
+      write.set(write.utf8String("10.0"), write.nullValue()),
+    );
+    const outcome = verifyRequest(handmade({ attributes: write.explicit(0, unknown) }));
     expect(outcome.ok && outcome.value.attributes).toEqual(["1.3.6.1.4.1.311.13.2.3"]);
   });
 
@@ -333,7 +376,7 @@ describe("the form of a request", () => {
     const other = Buffer.from(handmade({ attributes: asking(altName) }));
     const tail = (request: Buffer) => request.subarray(request.lastIndexOf(ecdsa));
     const head = der.subarray(0, der.lastIndexOf(ecdsa)).subarray(3);
-    const swapped = sequence(concat([head, tail(other)]));
+    const swapped = write.sequence(write.concat([head, tail(other)]));
     expect(told(swapped)).toMatch(/^bad-proof-of-possession: .*does not verify/);
     const renamed = Buffer.from(der);
     renamed[der.lastIndexOf(ecdsa) + ecdsa.length - 1] = 3;
@@ -341,8 +384,8 @@ describe("the form of a request", () => {
   });
 
   test("the offset of a bad name counts from the start of the request", () => {
-    const bad = tlv(0x82, Buffer.from("a b"));
-    const der = handmade({ attributes: asking(extension("2.5.29.17", sequence(bad))) });
+    const bad = write.tlv(0x82, Buffer.from("a b"));
+    const der = handmade({ attributes: asking(extension("2.5.29.17", write.sequence(bad))) });
     const at = Number(/at byte (\d+)/.exec(told(der))?.[1]);
     // The reader stands behind the name when it says that it is not a name.
     expect(Buffer.from(der).indexOf(Buffer.from(bad)) + bad.length).toBe(at);
@@ -365,7 +408,7 @@ describe("the form of a request", () => {
   });
 });
 
-const ecdsa = Buffer.from(sequence(oid("1.2.840.10045.4.3.2")));
+const ecdsa = Buffer.from(write.sequence(write.oid("1.2.840.10045.4.3.2")));
 
 /** The same DER but for one element, of which the length has one octet more; undefined behind the last. */
 function withLongerLength(der: Uint8Array, which: number): Uint8Array | undefined {
@@ -385,17 +428,20 @@ function withLongerLength(der: Uint8Array, which: number): Uint8Array | undefine
       const big = Uint8Array.of(length >> 16, length >> 8, length).subarray(3 - octets);
       elements.push(
         octets === 0
-          ? tlv(tag, content)
-          : concat([Uint8Array.of(tag, 0x80 | octets), big, content]),
+          ? write.tlv(tag, content)
+          : write.concat([Uint8Array.of(tag, 0x80 | octets), big, content]),
       );
       at = stop;
     }
-    return concat(elements);
+    return write.concat(elements);
   };
   const changed = encode(0, der.length);
   return which > count ? undefined : changed;
 }
 
 function paddedOid(): Uint8Array {
-  return explicit(0, sequence(tlv(0x06, Uint8Array.of(0x2a, 0x80, 0x01)), set(nullValue())));
+  return write.explicit(
+    0,
+    write.sequence(write.tlv(0x06, Uint8Array.of(0x2a, 0x80, 0x01)), write.set(write.nullValue())),
+  );
 }

@@ -10,10 +10,9 @@ import {
   handmadeCertificate,
   type Pieces,
 } from "../../../helpers/handmade-certificate.ts";
-import { newIssuing, newKey, newLeaf, newRoot, now } from "../../../helpers/x509-chain.ts";
+import { newChain, newKey, newLeaf, now } from "../../../helpers/x509-chain.ts";
 
-const root = newRoot();
-const issuing = newIssuing(root);
+const { root, issuing } = newChain();
 const ecKey = newKey("ecdsa-with-SHA256");
 const rsa = (modulusLength: number, publicExponent: number) =>
   publicKeyOf(generateKeyPairSync("rsa", { modulusLength, publicExponent }).privateKey).spki;

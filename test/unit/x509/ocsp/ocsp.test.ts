@@ -25,10 +25,9 @@ import {
   attime,
   day,
   inHex,
-  newIssuing,
+  newChain,
   newKey,
   newLeaf,
-  newRoot,
   now,
   openssl,
   type Party,
@@ -36,9 +35,7 @@ import {
   signBytes,
 } from "../../../helpers/x509-chain.ts";
 
-const root = newRoot();
-const issuing = newIssuing(root);
-const key = newKey("ecdsa-with-SHA256");
+const { root, issuing, key } = newChain();
 const leaf = newLeaf(issuing, { key });
 const responder = newResponder([extendedKeyUsageOids.OCSPSigning]);
 const nonce = new Uint8Array(Buffer.from("0123456789abcdef0123456789abcdef", "hex"));
