@@ -44,12 +44,48 @@ describe("Swagger UI in a real browser", () => {
     const page = await open("/docs");
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error" || /Content.Security/i.test(message.text())) {
+        errors.push(message.text());
+      }
+    });
+    await page.reload();
     await page.locator(".opblock").first().waitFor();
     const shown = await page.locator(".opblock").count();
     const document = (await authority.call("GET", "/openapi.json")).json;
     const operations = Object.values(document.paths).flatMap((one) => Object.keys(one as object));
     expect(shown).toBe(operations.length);
     expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test("loads nothing of another host, and its policy allows none (S-45)", async () => {
+    const page = await open("/docs");
+    const asked: string[] = [];
+    const errors: string[] = [];
+    page.on("request", (request) => asked.push(request.url()));
+    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+    const answer = await page.reload();
+    await page.locator(".opblock").first().waitFor();
+    // What opens and changes on the page: operations, models, the dialog of credentials.
+    const { status } = await tryItOut(page, "describeAuthority");
+    await page.locator(".btn.authorize").click();
+    await page.locator(".dialog-ux input").first().fill("a-token");
+    await page.locator(".dialog-ux .btn-done").click();
+    await page.locator(".models-control").first().click();
+    expect([status, errors]).toEqual(["200", []]);
+    const hosts = asked.filter((url) => !url.startsWith("data:")).map((url) => new URL(url).origin);
+    expect(new Set(hosts)).toEqual(new Set([authority.url]));
+    const policy = answer?.headers()["content-security-policy"] ?? "";
+    const sources = policy.split(";").flatMap((one) => one.trim().split(" ").slice(1));
+    const local = sources.filter((one) => !one.startsWith("'sha256-"));
+    expect(new Set(local)).toEqual(new Set(["'none'", "'self'", "data:"]));
+    expect(policy).toMatch(/^default-src 'none';.*frame-ancestors 'none'/);
+    const blocked = page.evaluate(`new Promise((resolve) => {
+      document.addEventListener("securitypolicyviolation", (event) => resolve(event.blockedURI));
+      document.createElement("img").src = "https://validator.swagger.io/validator";
+    })`);
+    expect(await blocked).toBe("https://validator.swagger.io/validator");
     await page.close();
   });
 
