@@ -1,12 +1,14 @@
 # Build: dependencies, then the program. Nothing of it but dist/ and production modules goes on.
-FROM node:24-bookworm-slim AS build
+# The Node that package.json pins. A digest as well: --build-arg NODE_IMAGE=node@sha256:...
+ARG NODE_IMAGE=node:24.21.0-bookworm-slim
+FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY . .
 RUN npm run build && npm prune --omit=dev
 
-FROM node:24-bookworm-slim
+FROM ${NODE_IMAGE}
 ENV NODE_ENV=production COUNTERSIGN_DATA=/data
 WORKDIR /app
 COPY --from=build /src/package.json /src/LICENSE /src/countersign.schema.json ./
