@@ -9,6 +9,7 @@ import type { Examination } from "../authority/examine.ts";
 import { parsePrivateKey, readPrivateKey } from "../authority/signer/key-file.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { rootCrlFile } from "../config/data-folder.ts";
+import { writeNewFile } from "../config/durable-file.ts";
 import { configFile } from "../config/load/load.ts";
 import {
   addToSnapshot,
@@ -20,7 +21,6 @@ import {
 } from "../store/snapshot.ts";
 import { keyToPem } from "../x509/key/private-key.ts";
 import { examineStore, formatExamination } from "./examine-store.ts";
-import { writeNewFile } from "./folder.ts";
 import { CeremonyRefused } from "./refused.ts";
 
 /** A file to back up, by its path, absolute or in the data folder. */

@@ -7,6 +7,7 @@ import type { KeyObject } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
+import { writeNewFile } from "../config/durable-file.ts";
 import { encodePem } from "../der/pem.ts";
 import type { Certificate } from "../x509/certificate/read.ts";
 import { readCertificateFile } from "../x509/certificate/read-file.ts";
@@ -18,7 +19,7 @@ import { parsePublicKey, publicKeyOf } from "../x509/key/read-public.ts";
 import { type DistinguishedName, sameName } from "../x509/name/read.ts";
 import { drawSerial } from "../x509/serial.ts";
 import { wholeSeconds } from "../x509/time.ts";
-import { authorityFiles, writeNewFile } from "./folder.ts";
+import { authorityFiles } from "./folder.ts";
 import type { CaAbove } from "./founding.ts";
 import { CeremonyRefused } from "./refused.ts";
 

@@ -8,12 +8,13 @@ import { createPublicKey, type KeyObject, webcrypto } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
+import { writeNewFile } from "../config/durable-file.ts";
 import { encodePem } from "../der/pem.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
 import { drawSerial } from "../x509/serial.ts";
 import { wholeSeconds } from "../x509/time.ts";
-import { authorityFiles, writeNewFile } from "./folder.ts";
+import { authorityFiles } from "./folder.ts";
 
 export interface CreateOptions {
   /** The data folder; made with mode 0700 when it does not exist. */

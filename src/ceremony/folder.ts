@@ -1,21 +1,17 @@
-/** The data folder: the names of its files, what it holds, and how a file is made durable. */
+/** The data folder: the names of its files, what it holds, and how it is made as a whole. */
 
-import { randomUUID } from "node:crypto";
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   renameSync,
   rmdirSync,
   rmSync,
   unlinkSync,
-  writeSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { syncFolder } from "../config/durable-file.ts";
 import { configFile } from "../config/load/load.ts";
 import { FolderOccupied } from "./refused.ts";
 
@@ -90,38 +86,5 @@ export async function makeFolder<T>(
   } catch (error) {
     rmSync(staging, { recursive: true, force: true });
     throw error;
-  }
-}
-
-/** Writes a file that must not exist yet, with its mode, and brings it to disk. */
-export function writeNewFile(path: string, text: string | Uint8Array, mode: number): void {
-  const file = openSync(path, "wx", mode);
-  try {
-    writeSync(file, typeof text === "string" ? Buffer.from(text) : text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Puts a file in the place of another: a reader finds the old one or the new one, both whole. */
-export function replaceFile(path: string, content: string | Uint8Array, mode: number): void {
-  const draft = `${path}.${randomUUID()}.new`;
-  try {
-    writeNewFile(draft, content, mode);
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
-  syncFolder(dirname(path));
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { renderDefaultConfig } from "../config/default-file.ts";
+import { writeNewFile } from "../config/durable-file.ts";
 import { configFile } from "../config/load/load.ts";
 import { openStore } from "../store/open.ts";
 import { programFolder } from "../version.ts";
@@ -16,7 +17,7 @@ import {
 import { firstAddresses } from "./addresses.ts";
 import { createAuthority } from "./create.ts";
 import { createUnder, requestFile } from "./create-under.ts";
-import { finishCreation, inspectFolder, writeNewFile } from "./folder.ts";
+import { finishCreation, inspectFolder } from "./folder.ts";
 import type { Founded, InitialiseOptions, Overrides } from "./founding.ts";
 import { issueOperator } from "./operator.ts";
 import { CeremonyRefused, FolderOccupied } from "./refused.ts";

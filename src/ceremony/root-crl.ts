@@ -8,6 +8,7 @@ import { crlSigner } from "../authority/signer/crl-signer.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import type { CompiledConfig } from "../config/compile.ts";
 import { rootCrlFile } from "../config/data-folder.ts";
+import { replaceFile } from "../config/durable-file.ts";
 import { openStore } from "../store/open.ts";
 import type { Certificate } from "../x509/certificate/read.ts";
 import { readCertificateFile } from "../x509/certificate/read-file.ts";
@@ -21,7 +22,7 @@ import { parseCrl } from "../x509/crl/read.ts";
 import { publicKeyOf } from "../x509/key/read-public.ts";
 import { parseSerial } from "../x509/serial.ts";
 import { wholeSeconds } from "../x509/time.ts";
-import { authorityFiles, replaceFile } from "./folder.ts";
+import { authorityFiles } from "./folder.ts";
 import { CeremonyRefused } from "./refused.ts";
 
 export interface RootCrlOptions {

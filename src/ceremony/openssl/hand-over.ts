@@ -7,6 +7,7 @@ import { toIndexLine } from "../../authority/index-line.ts";
 import { issuerIdOf } from "../../authority/issuers.ts";
 import { readPrivateKey } from "../../authority/signer/key-file.ts";
 import { type CompiledConfig, compileConfig } from "../../config/compile.ts";
+import { writeNewFile } from "../../config/durable-file.ts";
 import type { LoadedConfig } from "../../config/load/load.ts";
 import { basePolicyOf } from "../../config/profile-options.ts";
 import { encodePem } from "../../der/pem.ts";
@@ -17,7 +18,7 @@ import { readCertificateFile } from "../../x509/certificate/read-file.ts";
 import { extendedKeyUsageName } from "../../x509/extensions/encode.ts";
 import { keyToPem } from "../../x509/key/private-key.ts";
 import { drawSerial } from "../../x509/serial.ts";
-import { makeFolder, requireEmptyFolder, writeNewFile } from "../folder.ts";
+import { makeFolder, requireEmptyFolder } from "../folder.ts";
 import { CeremonyRefused } from "../refused.ts";
 
 export interface HandOverOptions {

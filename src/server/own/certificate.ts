@@ -1,17 +1,10 @@
 /** The service's own server certificate: issued by its own authority, renewed, swapped while running. */
 
 import { createPrivateKey, randomUUID } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-} from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { Authority } from "../../authority/authority.ts";
 import type { Issuer } from "../../authority/issuers.ts";
+import { replaceFile } from "../../config/durable-file.ts";
 import { decodePem, encodePem } from "../../der/pem.ts";
 import type { Profile } from "../../policy/profile.ts";
 import { type Certificate, parseCertificate } from "../../x509/certificate/read.ts";
@@ -72,7 +65,7 @@ export async function obtainOwnCertificate(
     throw new Error(`the service cannot issue its own certificate: ${issued.refusal.detail}`);
   }
   const chain = encodePem("CERTIFICATE", issued.value.der) + issuer.intermediatesPem;
-  replaceFile(options.file, keyToPem(privateKey, options.passphrase) + chain);
+  replaceFile(options.file, keyToPem(privateKey, options.passphrase) + chain, 0o600);
   const parsed = parseCertificate(issued.value.der);
   if (!parsed.ok) throw new Error(parsed.refusal.detail);
   return {
@@ -132,17 +125,4 @@ async function isGood(certificate: Certificate, options: OwnCertificateOptions):
     renewalTime(certificate) > authority.now() &&
     names.every((name) => listed.has(formatGeneralName(name)))
   );
-}
-
-function replaceFile(path: string, text: string): void {
-  // Nodes may share the folder and start at once; in containers each of them is process 1.
-  const temporary = `${path}.${randomUUID()}.new`;
-  const file = openSync(temporary, "w", 0o600);
-  try {
-    writeSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }
