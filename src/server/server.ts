@@ -10,6 +10,7 @@ import type { CompiledConfig } from "../config/compile.ts";
 import type { LiveConfig } from "../config/reload/live.ts";
 import { refused } from "../refusal.ts";
 import { version } from "../version.ts";
+import { nameOnlyPem } from "../x509/certificate/name-only.ts";
 import { parseCertificateChain } from "../x509/certificate/read.ts";
 import { type CallerRule, requireCallers } from "./caller.ts";
 import { answerClientError } from "./http/client-error.ts";
@@ -120,9 +121,12 @@ function ownOrigins({ live, identity }: ServerParts): OwnOrigins {
 
 /** How the TLS listener behaves, from the configuration. */
 export function tlsSettingsOf(config: CompiledConfig, issuers: Issuers): TlsSettings {
+  const { requireClientCertificate } = config.listeners.tls;
   return {
-    authoritiesPem: issuers.certificatesPem,
-    requireClientCertificate: config.listeners.tls.requireClientCertificate,
+    authoritiesPem: requireClientCertificate
+      ? issuers.certificatesPem
+      : issuers.certificates.map(nameOnlyPem).join(""),
+    requireClientCertificate,
     handshakeTimeoutSeconds: config.timeouts.handshakeSeconds,
     timeouts: config.timeouts,
     address: config.publicUrl.origin,

@@ -13,7 +13,9 @@ export interface ServerIdentity {
 export interface TlsSettings {
   /**
    * PEM of the issuers and their roots: whose client certificates are asked for. Clients that hold
-   * their own certificate alone send it only when its issuer is named (RFC 8446 4.2.4).
+   * their own certificate alone send it only when its issuer is named (RFC 8446 4.2.4). Outside the
+   * strict mode these are names only: a signature that fails in the handshake ends the connection,
+   * also of a request for everyone.
    */
   readonly authoritiesPem: string;
   /** The strict mode: the handshake itself refuses a client without a certificate. */
