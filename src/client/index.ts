@@ -7,6 +7,9 @@
  */
 
 export { type KeyType, keyTypes } from "../x509/key/private-key.ts";
+export type { ServerFactory } from "./adapters/fastify.ts";
+export type { CertificateProvider } from "./adapters/grpc.ts";
+export type { PerCertificate } from "./adapters/per-certificate.ts";
 export { type EnrollOptions, type Enrolment, enroll } from "./enroll.ts";
 export { pemBundle, pkcs12Bundle } from "./identity/bundle.ts";
 export {

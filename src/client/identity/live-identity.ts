@@ -1,8 +1,11 @@
 /** An identity that renews itself while a service runs. */
 
 import { EventEmitter } from "node:events";
-import type { Agent, AgentOptions } from "node:https";
+import type { Agent, AgentOptions, ServerOptions } from "node:https";
 import type { SecureContextOptions } from "node:tls";
+import { type ServerFactory, serverFactory } from "../adapters/fastify.ts";
+import { type CertificateProvider, LiveProvider } from "../adapters/grpc.ts";
+import { PerCertificate } from "../adapters/per-certificate.ts";
 import { RenewingAgent } from "../renewal/renewing-agent.ts";
 import { type Identity, type IdentityStanding, standingOf } from "./identity.ts";
 import { TlsMaterial, type TlsOptions } from "./tls-material.ts";
@@ -38,6 +41,8 @@ export class LiveIdentity extends EventEmitter<Events> {
   readonly #stop: () => Promise<void>;
   readonly #servers = new Map<AttachableServer, SecureContextOptions>();
   readonly #agents = new Set<WeakRef<RenewingAgent>>();
+  readonly #providers = new Set<LiveProvider>();
+  readonly #perCertificate = new Set<{ retire(): void }>();
   #due: Date | undefined;
   #renewals = 0;
   #failures = 0;
@@ -86,6 +91,38 @@ export class LiveIdentity extends EventEmitter<Events> {
     return agent;
   }
 
+  /**
+   * For Fastify's option `serverFactory`, with the TLS options of the server beyond the identity.
+   * Fastify opens a second server of its own when it listens on `localhost`, which nobody else can
+   * attach; with a factory it opens none.
+   */
+  serverFactory(options: ServerOptions = {}): ServerFactory {
+    return serverFactory({ ...this.tls, ...options }, (server) => this.attach(server, options));
+  }
+
+  /**
+   * For the certificate providers of `@grpc/grpc-js`, of a server and of a channel: CA and identity
+   * both. One for each, since channels with the same provider share their connections.
+   */
+  certificateProvider(): CertificateProvider {
+    return new LiveProvider(() => this.#identity.set, this.#providers);
+  }
+
+  /**
+   * For what keeps connections and follows no renewal by itself: undici's Agent, an HTTP/2 session,
+   * a gRPC client. `make` is called for each certificate, and `end` gets the old one when its last
+   * request has ended. A failure of `end` becomes a process warning.
+   *
+   * @example
+   * const pool = identity.perCertificate(() => new Agent({ connect: identity.tls }), (old) => old.close());
+   * const text = await pool.use(async (dispatcher) => (await fetch(url, { dispatcher })).text());
+   */
+  perCertificate<T>(make: () => T, end: (old: T) => unknown): PerCertificate<T> {
+    const kept = new PerCertificate(make, end, () => this.#perCertificate.delete(kept));
+    this.#perCertificate.add(kept);
+    return kept;
+  }
+
   status(now = new Date()): LiveStatus {
     const standing = standingOf(this.#identity);
     const due = this.#due !== undefined && this.#due <= now;
@@ -124,6 +161,8 @@ export class LiveIdentity extends EventEmitter<Events> {
       if (agent === undefined) this.#agents.delete(reference);
       else agent.retireConnections();
     }
+    for (const provider of this.#providers) provider.tell();
+    for (const kept of this.#perCertificate) kept.retire();
     this.emit("renewed", this.status());
   }
 
