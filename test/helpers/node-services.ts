@@ -4,29 +4,31 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { startAuthority, type TestAuthority } from "./authority.ts";
+import { type StartOptions, startAuthority, type TestAuthority } from "./authority.ts";
 import { freePort } from "./free-port.ts";
 import { type Running, startNode } from "./processes.ts";
 
 /** Short lives instead of a mocked clock: everything else is as in production. */
+export function shortLives(life: string, renewBefore: string): Required<StartOptions>["config"] {
+  return (yaml) => {
+    yaml["backdate"] = "0s";
+    // So short-lived that revocation means nothing (RFC 9608): no CRL is asked for.
+    yaml["noRevAvailUnder"] = "1h";
+    yaml["profiles"].peer = {
+      extendedKeyUsage: ["clientAuth", "serverAuth"],
+      validity: life,
+      maxValidity: life,
+      renew: { before: renewBefore },
+    };
+  };
+}
+
 export async function startShortLived(
   life: string,
   renewBefore = "1/3",
 ): Promise<{ authority: TestAuthority; folder: string }> {
   const folder = mkdtempSync(join(tmpdir(), "countersign-services-"));
-  const authority = await startAuthority({
-    config: (yaml) => {
-      yaml["backdate"] = "0s";
-      // So short-lived that revocation means nothing (RFC 9608): no CRL is asked for.
-      yaml["noRevAvailUnder"] = "1h";
-      yaml["profiles"].peer = {
-        extendedKeyUsage: ["clientAuth", "serverAuth"],
-        validity: life,
-        maxValidity: life,
-        renew: { before: renewBefore },
-      };
-    },
-  });
+  const authority = await startAuthority({ config: shortLives(life, renewBefore) });
   onTestFinished(async () => {
     await authority.stop();
     rmSync(folder, { recursive: true, force: true });
