@@ -22,6 +22,17 @@ export function allowUnread(): void {
   });
 }
 
+/**
+ * From here on nothing that is printed can end the process: neither a full disk nor a reader that is
+ * gone.
+ */
+export function allowUnwritten(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.removeAllListeners("error");
+    stream.on("error", () => {});
+  }
+}
+
 function isUnread(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "EPIPE";
 }

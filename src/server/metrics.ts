@@ -85,6 +85,19 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
   return registry;
 }
 
+/** Lines of the log that could not be written: asked for when the metrics are read. */
+export function countDroppedLines(registry: Registry, dropped: () => number): void {
+  new Counter({
+    name: "countersign_log_lines_dropped_total",
+    help: "Lines of the log that could not be written.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(dropped());
+    },
+  });
+}
+
 /** A listener for metrics alone, plain HTTP; gives the way to close it. */
 export async function listenForMetrics(
   source: MetricsSource,

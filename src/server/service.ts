@@ -14,8 +14,9 @@ import type { Store } from "../store/store.ts";
 import type { GeneralName } from "../x509/name/general-name.ts";
 import { attributesOf, findAttributeType } from "../x509/name/read.ts";
 import { startDuties } from "./duties.ts";
+import { LogDestination } from "./log/destination.ts";
 import { frameworkLevel } from "./log/level.ts";
-import { listenForMetrics } from "./metrics.ts";
+import { countDroppedLines, listenForMetrics } from "./metrics.ts";
 import { OwnIdentity } from "./own/identity.ts";
 import { ownProfile } from "./own/profile.ts";
 import { buildPlainServer } from "./plain.ts";
@@ -93,7 +94,8 @@ async function stopInTime(
 export async function startService(options: ServiceOptions): Promise<RunningService> {
   const { config } = options;
   const live: LiveConfig = { current: config };
-  const log = options.log ?? pino({ level: config.logLevel, base: null });
+  const destination = new LogDestination(1);
+  const log = options.log ?? pino({ level: config.logLevel, base: null }, destination);
   const { authority, store, crls } = await openAuthority(config, {
     alarm: (message, fields) => log.error(fields, message),
     ...(options.clock && { clock: options.clock }),
@@ -118,6 +120,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       ...(readMetrics && { readMetrics }),
     });
     opened.push(app);
+    countDroppedLines(app.metricsRegistry, () => destination.dropped);
     await app.ready();
     // The kernel spreads connections over workers; one that dies takes none with it but its own.
     const shared = options.worker ? { reusePort: true as const } : {};

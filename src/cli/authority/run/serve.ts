@@ -9,6 +9,7 @@ import { perform, tellOperator } from "../../ceremony.ts";
 import { compiled, readConfig } from "../../configuration.ts";
 import { CommandFailure, exitCodes } from "../../failure.ts";
 import type { DataFlags } from "../../options.ts";
+import { allowUnwritten } from "../../output.ts";
 import { requireFreePorts, type WantedListener } from "./ports.ts";
 
 export interface ServeFlags extends DataFlags {
@@ -17,6 +18,7 @@ export interface ServeFlags extends DataFlags {
 
 /** Makes the authority when there is none; then serves it, here or in processes of its own. */
 export async function runServe(flags: ServeFlags): Promise<void> {
+  allowUnwritten();
   if (cluster.isWorker) return (await import("./serving.ts")).serveAsWorker(flags);
   const created = await createIfAbsent(flags);
   const loaded = readConfig(flags);

@@ -6,6 +6,7 @@
 import cluster, { type Worker } from "node:cluster";
 import process from "node:process";
 import { AggregatorRegistry, type PrometheusContentType } from "prom-client";
+import { LogDestination } from "../../../server/log/destination.ts";
 import { openStore } from "../../../store/open.ts";
 import { type Channel, serveStore } from "../../../store/remote.ts";
 import type { Store } from "../../../store/store.ts";
@@ -61,6 +62,7 @@ export async function runWorkers(count: number, database: string, created: boole
     for (const worker of workers()) worker.process.kill("SIGHUP");
   });
   cluster.setupPrimary({ serialization: "advanced" });
+  const words = new LogDestination(2);
   const metrics = new AggregatorRegistry<PrometheusContentType>();
   let serving = false;
   const start = (role: Role, refused: (error: Error) => void): Worker | undefined => {
@@ -79,7 +81,8 @@ export async function runWorkers(count: number, database: string, created: boole
     start("other", ({ message }) => startAnother(`a worker could not be started (${message})`));
   const startAnother = (why: string) => {
     if (!serving) return;
-    console.error(`${why}; starting another`);
+    // This process may own the store: nobody waits for a reader of its words.
+    words.write(`${why}; starting another\n`);
     setTimeout(() => serving && startOther(), RESTART_AFTER_MS);
   };
   await new Promise<void>((resolve, reject) => {
