@@ -116,6 +116,28 @@ describe("npm start on a fresh clone", () => {
     }
   });
 
+  test("every other line of the README works as it stands, and git ignores what it makes", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(
+      ([, block]) => block ?? "",
+    );
+    expect(blocks[0]?.trim()).toBe("npm start");
+    expect(blocks.length).toBeGreaterThan(3);
+    const port = /Serving https:\/\/localhost:(\d+)/.exec(output)?.[1] ?? "";
+    const lines = blocks.slice(1).join("").replaceAll("localhost:8443", `localhost:${port}`);
+    const shell = spawnSync("sh", ["-e", "-c", lines], { env, cwd: folder, encoding: "utf8" });
+    expect(shell.status, shell.stderr).toBe(0);
+    for (const said of ["Written to app", "web.crt: OK", "app.crt: OK"]) {
+      expect(shell.stdout).toContain(said);
+    }
+    const made = ["app/key.pem", "app.crt", "web.key", "web.csr", "web.crt", "data/root.key"];
+    const ignored = execFileSync("git", ["check-ignore", "--no-index", ...made], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect(ignored.trim().split("\n")).toEqual(made);
+  });
+
   test("examples/curl.sh walks through the life of a certificate", () => {
     const url = /Serving (https:\/\/localhost:\d+)/.exec(output)?.[1] ?? "";
     const walked = execFileSync("bash", ["examples/curl.sh", "data", url], {
