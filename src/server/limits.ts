@@ -4,7 +4,7 @@
  */
 
 import { Readable } from "node:stream";
-import rateLimit, { type RateLimitPluginOptions } from "@fastify/rate-limit";
+import rateLimit, { normalizeIP, type RateLimitPluginOptions } from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { identityOf } from "../authority/caller.ts";
 import type { CompiledConfig, RateLimit } from "../config/compile.ts";
@@ -75,11 +75,16 @@ export async function limitAddresses(
   rate: () => RateLimit | undefined,
 ): Promise<LimitAddress> {
   await app.register(rateLimit, { global: false, hook: "onRequest" });
-  const perAddress = limiter(app, rate, ({ ip }) => ip, "this address");
+  const perAddress = limiter(app, rate, ({ ip }) => networkOf(ip), "this address");
   app.addHook("onRequest", perAddress);
   // The limiter looks at the key and at limits of the route's own, of which there are none.
   const routeOptions = { config: {} };
   return (ip) => perAddress({ ip, routeOptions } as FastifyRequest);
+}
+
+/** Who has one IPv6 address has its /64: those count as one. An IPv4 address is taken as it is. */
+function networkOf(address: string): string {
+  return address.includes(":") ? normalizeIP(address, 64) : address;
 }
 
 function limiter(
