@@ -201,15 +201,21 @@ describe("countersign-client", () => {
     expect(ran.stderr).toBe("");
     expect(JSON.parse(ran.stdout)).toEqual({ state: "fine", same: true, p12: true });
   });
+});
 
-  for (const kind of ["mts", "cts"]) {
-    test(`its types hold in a .${kind} that checks every declaration`, ({ skip }) => {
+describe("the types of both packages", () => {
+  for (const [project, name, kind] of [
+    ["program", "countersign/client", "mts"],
+    ["client", "countersign-client", "mts"],
+    ["client", "countersign-client", "cts"],
+  ] as const) {
+    test(`those of ${name} hold in a .${kind} that checks every declaration`, ({ skip }) => {
       if (served === undefined) return skip(offline);
-      const folderOfTypes = at("client", kind);
+      const folderOfTypes = at(project, kind);
       mkdirSync(folderOfTypes, { recursive: true });
       writeFileSync(
         join(folderOfTypes, `service.${kind}`),
-        `import { autoRenew, type LiveStatus, revocationGuard } from "countersign-client";
+        `import { autoRenew, type LiveStatus, revocationGuard } from "${name}";
       export async function start(): Promise<LiveStatus> {
         const identity = await autoRenew({ dir: "identity", token: { file: "token" } });
         revocationGuard({ ca: () => identity.trust, whenUnknown: "deny" });
@@ -227,8 +233,8 @@ describe("countersign-client", () => {
         typeRoots: [join(repository, "node_modules/@types")],
         lib: ["es2024"],
       };
-      const project = { compilerOptions: options, files: [`service.${kind}`] };
-      writeFileSync(join(folderOfTypes, "tsconfig.json"), JSON.stringify(project));
+      const settings = { compilerOptions: options, files: [`service.${kind}`] };
+      writeFileSync(join(folderOfTypes, "tsconfig.json"), JSON.stringify(settings));
       const tsc = join(repository, "node_modules/typescript/bin/tsc");
       const ran = spawnSync(process.execPath, [tsc, "-p", folderOfTypes], { encoding: "utf8" });
       expect(ran.stdout + ran.stderr).toBe("");
