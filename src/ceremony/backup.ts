@@ -1,9 +1,19 @@
 /**
  * A backup is one file: a snapshot of the store, and with it the files of the data folder. Keys are
- * in it only when asked for, and then encrypted (PKCS#8, AES-256).
+ * in it only when asked for, and then encrypted (PKCS#8, AES-256). A seal proves that nobody altered
+ * it (backup-seal.ts).
  */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, isAbsolute, join, relative } from "node:path";
 import type { Examination } from "../authority/examine.ts";
 import { parsePrivateKey, readPrivateKey } from "../authority/signer/key-file.ts";
@@ -20,6 +30,7 @@ import {
   verifySnapshot,
 } from "../store/snapshot.ts";
 import { keyToPem } from "../x509/key/private-key.ts";
+import { checkSeal, copyUnsealed, type SealKeys, sealBackup } from "./backup-seal.ts";
 import { examineStore, formatExamination } from "./examine-store.ts";
 import { CeremonyRefused } from "./refused.ts";
 
@@ -60,6 +71,7 @@ export async function makeBackup(options: BackupOptions): Promise<BackupReport> 
     await takeSnapshot(options.config.database.reveal(), partial);
     await addToSnapshot(partial, { version: VERSION, takenAt: now.toISOString() }, files);
     const snapshot = await readSnapshot(partial);
+    await sealBackup(partial, sealKeysOf(options));
     renameSync(partial, target);
     const included = files.map((file) => file.path);
     return { takenAt: now, certificates: snapshot?.certificates ?? 0, included, leftOut };
@@ -73,8 +85,10 @@ export interface RestoreOptions {
   readonly source: string;
   /** Must be absent or empty. */
   readonly folder: string;
-  /** Opens the keys of the backup; without it they are left out. */
+  /** Opens the keys of the backup and proves its seal; without it the keys are left out. */
   readonly keysPassphrase: string | undefined;
+  /** File of the authority's token key, which proves the seal of a backup without keys. */
+  readonly tokenKeyFile?: string | undefined;
   /** Reads the configuration, once it is in the folder. */
   readonly readConfig: () => CompiledConfig;
   readonly now: Date;
@@ -82,22 +96,49 @@ export interface RestoreOptions {
 
 export interface RestoreReport extends BackupReport {
   readonly examination: Examination;
+  /** Whether the seal was checked: that nobody altered the file since it was made. */
+  readonly proven: boolean;
 }
 
 /**
  * Restores a backup into an empty folder and an empty database, and examines what was restored.
  * Throws an Error in one sentence when the backup is damaged or the place is not empty. Throws
- * CeremonyRefused when what was restored is not whole; then the folder is as it was.
+ * CeremonyRefused when its seal does not fit, or when what was restored is not whole. Then the
+ * folder is as it was.
  */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreReport> {
-  const { source, folder, keysPassphrase, now } = options;
+  const { source, folder, keysPassphrase, tokenKeyFile } = options;
   const existed = existsSync(folder);
   if (existed && readdirSync(folder).length > 0) {
     throw new Error(`${folder} is not empty: a backup is restored into an empty folder only.`);
   }
   if (!existsSync(source)) throw new Error(`${source} does not exist.`);
-  await verifySnapshot(source);
-  const snapshot = await readSnapshot(source);
+  const tokenKey =
+    tokenKeyFile === undefined ? undefined : readPrivateKey(tokenKeyFile, keysPassphrase);
+  // Before anything in the file is read: a person who altered it could have written anything.
+  const seal = await checkSeal(source, { passphrase: keysPassphrase, tokenKey });
+  if (!seal.ok) throw new CeremonyRefused(seal.refusal.detail);
+  const scratch = mkdtempSync(join(tmpdir(), "countersign-backup-"));
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    const content = join(scratch, "snapshot.db");
+    copyUnsealed(source, content);
+    return { ...(await restoreContent(options, content)), proven: seal.value === "proven" };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    if (existed) mkdirSync(folder, { mode: 0o700 });
+    throw error;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function restoreContent(
+  { source, folder, keysPassphrase, now, readConfig }: RestoreOptions,
+  content: string,
+): Promise<Omit<RestoreReport, "proven">> {
+  await verifySnapshot(content);
+  const snapshot = await readSnapshot(content);
   if (snapshot === undefined) throw new Error(`${source} is not a backup of Countersign.`);
   if (snapshot.about.get("version") !== VERSION) {
     throw new Error(`${source} was made by a newer version: upgrade the program.`);
@@ -106,33 +147,38 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   const [keys, files] = [true, false].map((secret) =>
     snapshot.files.filter((file) => file.secret === secret),
   ) as [SnapshotFile[], SnapshotFile[]];
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  let examination: Examination;
-  try {
-    for (const { path, bytes, mode } of files) put(folder, path, bytes, mode);
-    const config = options.readConfig();
-    const folderPassphrase = config.issuers[0].passphrase?.reveal();
-    for (const { path, bytes, mode } of keysPassphrase === undefined ? [] : keys) {
-      const key = parsePrivateKey(Buffer.from(bytes), path, keysPassphrase);
-      put(folder, path, Buffer.from(keyToPem(key, folderPassphrase)), mode);
-    }
-    await restoreSnapshot(source, config.database.reveal(), { takenAt, now });
-    examination = await examineStore(config, now);
-    if (examination.findings.length > 0) {
-      throw new CeremonyRefused(
-        `${source} was not restored, as it is not whole:\n${formatExamination(examination)}`,
-      );
-    }
-  } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
-    if (existed) mkdirSync(folder, { mode: 0o700 });
-    throw error;
+  for (const { path, bytes, mode } of files) put(folder, path, bytes, mode);
+  const config = readConfig();
+  const folderPassphrase = config.issuers[0].passphrase?.reveal();
+  for (const { path, bytes, mode } of keysPassphrase === undefined ? [] : keys) {
+    const key = parsePrivateKey(Buffer.from(bytes), path, keysPassphrase);
+    put(folder, path, Buffer.from(keyToPem(key, folderPassphrase)), mode);
+  }
+  await restoreSnapshot(content, config.database.reveal(), { takenAt, now });
+  const examination = await examineStore(config, now);
+  if (examination.findings.length > 0) {
+    throw new CeremonyRefused(
+      `${source} was not restored, as it is not whole:\n${formatExamination(examination)}`,
+    );
   }
   const names = (of: readonly SnapshotFile[]) => of.map((file) => file.path);
   const { certificates } = snapshot;
   return keysPassphrase === undefined
     ? { takenAt, certificates, included: names(files), leftOut: names(keys), examination }
     : { takenAt, certificates, included: names([...files, ...keys]), leftOut: [], examination };
+}
+
+/** What the seal is made with: the passphrase of its keys, and the token key that is at hand. */
+function sealKeysOf({ config, keysPassphrase }: BackupOptions): SealKeys {
+  const tokenKey = isAbsolute(config.tokenKey)
+    ? config.tokenKey
+    : join(config.dataDir, config.tokenKey);
+  return {
+    passphrase: keysPassphrase,
+    tokenKey: existsSync(tokenKey)
+      ? readPrivateKey(tokenKey, config.issuers[0].passphrase?.reveal())
+      : undefined,
+  };
 }
 
 /** What an authority consists of besides its store. */

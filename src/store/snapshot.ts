@@ -12,10 +12,16 @@ import type pg from "pg";
 import { migrate } from "./migrate.ts";
 import { describePostgresFailure } from "./postgres/failure.ts";
 import { migratePostgres, openPool } from "./postgres/open.ts";
+import { requireKnownSchema } from "./snapshot-schema.ts";
 import { guard, migrateFile } from "./sqlite/open.ts";
 import { StoreUnavailable } from "./store.ts";
 
 const ROWS_AT_ONCE = 2000;
+/** Tables that travel beside those of the store. */
+const backupTables = [
+  "create table backup_about (key text primary key, value text not null)",
+  "create table backup_files (path text primary key, mode integer not null, secret integer not null, bytes blob not null)",
+];
 /** What the schema itself keeps, and what is made anew from the rest. */
 const ownOfEngine = /^(sqlite_|schema_migrations$|subject_search)/;
 
@@ -55,11 +61,7 @@ export async function addToSnapshot(
     db.pragma("journal_mode = DELETE");
     db.pragma("synchronous = FULL");
     db.transaction(() => {
-      db.prepare("create table backup_about (key text primary key, value text not null)").run();
-      db.prepare(
-        `create table backup_files (path text primary key, mode integer not null,
-         secret integer not null, bytes blob not null)`,
-      ).run();
+      for (const statement of backupTables) db.exec(statement);
       const say = db.prepare("insert into backup_about (key, value) values (?, ?)");
       for (const [key, value] of Object.entries(about)) say.run(key, value);
       const keep = db.prepare(
@@ -106,13 +108,18 @@ export async function readSnapshot(file: string): Promise<
   });
 }
 
-/** Whether a snapshot is whole; throws StoreUnavailable with what SQLite says when it is not. */
+/**
+ * Whether a snapshot is whole and holds what this program makes, and nothing else. Throws
+ * StoreUnavailable with what SQLite says, or with the name of each foreign object.
+ */
 export async function verifySnapshot(file: string): Promise<void> {
   await guard(file, async () => {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
       const found = db.pragma("integrity_check", { simple: true });
       if (found !== "ok") throw new StoreUnavailable(`The snapshot ${file} is damaged: ${found}.`);
+      const there = db.prepare("select 1 from sqlite_master where name = 'backup_about'").get();
+      if (there !== undefined) await requireKnownSchema(file, db, backupTables);
     } finally {
       db.close();
     }

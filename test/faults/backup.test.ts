@@ -5,12 +5,14 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { beforeAll, describe, expect, test } from "vitest";
+import { copyUnsealed, sealBackup } from "../../src/ceremony/backup-seal.ts";
 import { parseCrl } from "../../src/x509/crl/read.ts";
 import type { Holder, TestAuthority } from "../helpers/authority.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
@@ -186,10 +188,18 @@ describe("restored into an empty folder", () => {
       },
       /was not restored[\s\S]*without the token's use/,
     ],
-  ])("from one %s is refused, and no folder is left", async (_title, damage, why) => {
+  ])("from one %s is refused, and no folder is left", async (title, damage, why) => {
     const file = place("damaged");
-    copyFileSync(backup, file);
-    damage(file);
+    if (/certificate|token/.test(title)) {
+      // As by a person who knows the passphrase: the seal fits, and the examination finds it.
+      rmSync(file, { force: true });
+      copyUnsealed(backup, file);
+      damage(file);
+      await sealBackup(file, { passphrase: "a passphrase of its own" });
+    } else {
+      copyFileSync(backup, file);
+      damage(file);
+    }
     const made = await restore(place("never"), file);
     expect(made.said).toMatch(why);
     expect(made.said).not.toMatch(/\n\s+at /);

@@ -10,6 +10,7 @@ import { type DataFlags, passphraseFlag, withData } from "../options.ts";
 interface BackupFlags extends DataFlags {
   readonly withKeys?: boolean;
   readonly passphraseFile?: string;
+  readonly tokenKey?: string;
 }
 
 /** Declares `backup` and `restore`. */
@@ -23,7 +24,8 @@ export function registerBackup(program: Command): void {
     .action(runBackup);
   withData(program.command("restore <file>"))
     .description("restore a backup into an empty data folder, and verify what was restored")
-    .option("--passphrase-file <file>", "passphrase of the keys in the backup")
+    .option("--passphrase-file <file>", "passphrase of the keys in the backup; it proves the seal")
+    .option("--token-key <file>", "token key of the authority, which proves a backup without keys")
     .action(runRestore);
 }
 
@@ -55,6 +57,7 @@ async function runRestore(file: string, flags: BackupFlags): Promise<void> {
       source: file,
       folder: flags.data,
       keysPassphrase: flags.passphraseFile && passphraseFlag(flags.passphraseFile),
+      tokenKeyFile: flags.tokenKey,
       readConfig: () => readCompiledConfig(flags),
       now: new Date(),
     }),
@@ -62,6 +65,11 @@ async function runRestore(file: string, flags: BackupFlags): Promise<void> {
   console.log(
     `${flags.data}: as of ${report.takenAt.toISOString()}. ${formatExamination(report.examination)}`,
   );
+  if (!report.proven) {
+    console.error(
+      "WARNING: nobody proved that this backup is as it was made. A person who could write the file could have deleted revocations in it. Restore it with --passphrase-file, or with --token-key and the token key of the authority.",
+    );
+  }
   printFiles(report);
   if (report.leftOut.length > 0) {
     console.log(
