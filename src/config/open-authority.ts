@@ -1,14 +1,9 @@
 /** From a compiled configuration to a working authority: engine and signer are chosen here. */
 
 import { Authority, type AuthorityRules } from "../authority/authority.ts";
+import { recordAddress } from "../authority/crl/addresses.ts";
 import { CrlPublishers, type CrlTerms } from "../authority/crl/publishers.ts";
-import {
-  completeCrl,
-  crlPartitions,
-  crlUrl,
-  partitionedFact,
-  partitionsFact,
-} from "../authority/crl/scope.ts";
+import { completeCrl, crlPartitions, crlUrl, partitionsFact } from "../authority/crl/scope.ts";
 import { assembleIssuer, type Issuer } from "../authority/issuers.ts";
 import { type IssuerWithKey, IssuingKeys } from "../authority/issuing-key.ts";
 import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
@@ -81,10 +76,11 @@ export async function openRules(
   checkProfiles(config, active);
   const tokenKey = await openTokenKey(config, active.root.sha256);
   const { partitions } = config.crl;
+  const origin = config.publicHttpUrl?.origin;
   // Before the first certificate names its list: only counts that were used are served.
+  if (origin !== undefined) await recordAddress(store, active.id, origin, now);
   if (partitions > 1) {
     await store.putFact(partitionsFact(active.id, partitions), now.toISOString());
-    await store.putFact(partitionedFact(active.id), String(partitions));
   }
   return {
     templates: new Templates((issuer) => publicUrls(config, issuer.id)),

@@ -46,6 +46,7 @@ const methods = [
   "findOldestFreshCrl",
   "getFact",
   "putFact",
+  "findFacts",
   "inspect",
   "probe",
 ] as const satisfies readonly (keyof Store)[];

@@ -303,6 +303,8 @@ export interface Store {
   /** Small named facts (schema mark, restore mark, issuer on record). */
   getFact(key: string): Promise<string | undefined>;
   putFact(key: string, value: string): Promise<void>;
+  /** The facts whose keys start with this, by key. */
+  findFacts(prefix: string): Promise<ReadonlyMap<string, string>>;
 
   /**
    * What is inconsistent in the store itself, one sentence each; nothing when it is whole. Reads

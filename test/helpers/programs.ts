@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { test } from "vitest";
 
 /**
- * `test` where a program is there; a skip that names it on a person's machine, and a failure where
+ * `test` where a program is there (a name, or the path of a file); a skip that names it on a person's machine, and a failure where
  * `CI=true`.
  */
 export function testWith(...programs: string[]): typeof test {
@@ -20,6 +20,7 @@ export function testWith(...programs: string[]): typeof test {
 }
 
 function onPath(program: string): boolean {
+  if (program.startsWith("/")) return existsSync(program);
   const folders = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
   return folders.some((folder) => existsSync(`${folder}/${program}`));
 }

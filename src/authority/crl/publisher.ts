@@ -11,6 +11,7 @@ import {
 import { wholeSeconds } from "../../x509/time.ts";
 import type { Issuer } from "../issuers.ts";
 import type { CrlSigner } from "../signer/crl-signer.ts";
+import { readAddresses } from "./addresses.ts";
 import type { CrlEntries } from "./entries.ts";
 import { Fresh } from "./fresh.ts";
 import { RevocationHistory } from "./history.ts";
@@ -20,7 +21,6 @@ import {
   crlSequence,
   crlUrl,
   formatCrlName,
-  partitionedFact,
   partitionsFact,
 } from "./scope.ts";
 
@@ -59,6 +59,9 @@ interface Content {
   readonly baseCrlNumber?: number;
 }
 
+/** The addresses that a list names. */
+type Points = Pick<CertListContent, "issuingDistributionPoint" | "freshestCrl">;
+
 /** Other nodes may publish first; each time they do, this one has less to add. */
 const MOST_ATTEMPTS = 20;
 
@@ -74,7 +77,6 @@ export class CrlPublisher {
   readonly #complete = new Map<number, RevocationHistory>();
   readonly #changes = new Map<number, RevocationHistory>();
   readonly #usedCounts = new Set([1]);
-  #isMixed = false;
 
   constructor(options: CrlOptions) {
     this.#options = options;
@@ -90,7 +92,7 @@ export class CrlPublisher {
     const { origin, deltaValiditySeconds } = this.#options;
     const isWhole = name.scope.count === 1;
     if (name.delta && (deltaValiditySeconds === undefined || origin === undefined)) return;
-    if (!isWhole && (origin === undefined || !(await this.#isUsed(name.scope.count)))) return;
+    if (!isWhole && !(await this.#isUsed(name.scope.count))) return;
     return this.#list(name).current.get();
   }
 
@@ -120,12 +122,16 @@ export class CrlPublisher {
       const now = clock();
       // Before the history is read: what a list of another node holds is then among what is known.
       const newer = await store.readCrl(issuer.id, scope, list.published?.number ?? 0);
-      if (newer !== undefined) list.published = await this.#accept(newer, list.name);
+      if (newer !== undefined) list.published = newer;
+      const points = await this.#pointsOf(list.name);
       const content = list.name.delta
         ? await this.#changesOf(list.name, now)
         : await this.#entriesOf(list.name);
-      if (isInForce(list.published, content.entries, now)) return list.published;
-      const made = await this.#make(list, content, now);
+      const { published } = list;
+      if (isInForce(published, content.entries, now) && this.#names(published, content, points)) {
+        return published;
+      }
+      const made = await this.#make(list, content, points, now);
       if (await store.publishCrl(made)) {
         list.published = made;
         return made;
@@ -136,15 +142,14 @@ export class CrlPublisher {
     );
   }
 
-  /** A complete list that names other addresses than this configuration is replaced, not shown. */
-  async #accept(found: FoundCrl, name: CrlName): Promise<FoundCrl> {
-    if (found.der === undefined || name.delta) return found;
-    const extensions = {
-      crlNumber: found.number,
+  /** Whether a list names these addresses and this base: others are replaced, not shown. */
+  #names({ der, number }: StoredCrl, { baseCrlNumber }: Content, points: Points): boolean {
+    return hasListExtensions(der, {
+      crlNumber: number,
       authorityKeyIdentifier: this.#options.issuer.keyIdentifier,
-      ...(await this.#pointsOf(name)),
-    };
-    return hasListExtensions(found.der, extensions) ? found : { ...found, der: undefined };
+      ...points,
+      ...(baseCrlNumber !== undefined && { baseCrlNumber }),
+    });
   }
 
   async #entriesOf({ scope }: CrlName): Promise<Content> {
@@ -186,10 +191,14 @@ export class CrlPublisher {
     return new RevocationHistory({ store, issuerId: issuer.id, count, after, releases });
   }
 
-  async #make({ name, published }: List, content: Content, now: Date): Promise<StoredCrl> {
+  async #make(
+    { name, published }: List,
+    content: Content,
+    points: Points,
+    now: Date,
+  ): Promise<StoredCrl> {
     const { issuer, signer, store, validitySeconds, deltaValiditySeconds } = this.#options;
     const { history, entries, baseCrlNumber } = content;
-    const points = await this.#pointsOf(name);
     // An expired certificate stays on the list until one CRL was issued after its end (RFC 5280
     // 3.3). It goes when the CRL before this one was already issued after that.
     if (!name.delta && published !== undefined) {
@@ -223,33 +232,23 @@ export class CrlPublisher {
   }
 
   /**
-   * The distribution point that the list names (RFC 5280 5.2.5), as the certificates name it. A
-   * complete list also says where its delta is. A delta has the scope of its base. The list of all
-   * names no point where not all certificates name that one: without, it covers every one of them.
+   * The distribution point that the list of a partition names (RFC 5280 5.2.5), by every address
+   * under which certificates name it. A delta has the scope of its base. The list of all names no
+   * point: it covers every certificate, and readers without the extension can read it.
    */
-  async #pointsOf({
-    scope,
-    delta,
-  }: CrlName): Promise<Pick<CertListContent, "issuingDistributionPoint" | "freshestCrl">> {
-    const { origin, issuer, deltaValiditySeconds } = this.#options;
-    if (origin === undefined) return {};
-    const url = crlUrl(origin, issuer.id, { scope, delta: false });
-    const unscoped = scope.count === 1 && (await this.#namedDifferently());
+  async #pointsOf({ scope, delta }: CrlName): Promise<Points> {
+    const { origin, issuer, store, deltaValiditySeconds } = this.#options;
+    const known = await readAddresses(store, issuer.id);
+    const origins = origin === undefined || known.includes(origin) ? known : [origin, ...known];
+    if (origins.length === 0) return {};
+    const urlsOf = (name: CrlName) => origins.map((one) => crlUrl(one, issuer.id, name));
     const hasDelta = !delta && deltaValiditySeconds !== undefined;
     return {
-      ...(!unscoped && { issuingDistributionPoint: { urls: [url] } }),
-      ...(hasDelta && { freshestCrl: [crlUrl(origin, issuer.id, { scope, delta: true })] }),
+      ...(scope.count > 1 && {
+        issuingDistributionPoint: { urls: urlsOf({ scope, delta: false }) },
+      }),
+      ...(hasDelta && { freshestCrl: urlsOf({ scope, delta: true }) }),
     };
-  }
-
-  /** Whether there are certificates that name no list, or a partition's. */
-  async #namedDifferently(): Promise<boolean> {
-    const { store, issuer, clock } = this.#options;
-    this.#isMixed ||= (await store.getFact(partitionedFact(issuer.id))) !== undefined;
-    this.#isMixed ||=
-      (await store.searchCertificates({ requestedBy: "import", limit: 1, now: clock() })).items
-        .length > 0;
-    return this.#isMixed;
   }
 }
 

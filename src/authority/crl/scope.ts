@@ -87,12 +87,12 @@ export function rootCrlSequence(rootId: string): string {
   return `crl:root:${rootId}`;
 }
 
-/** The fact that certificates were issued with partitions at all: the count used last. */
-export function partitionedFact(issuerId: string): string {
-  return `crl:${issuerId}:partitions`;
-}
-
 /** The fact that certificates were issued with so many partitions. */
 export function partitionsFact(issuerId: string, count: number): string {
-  return `crl:${issuerId}:partitions:${count}`;
+  return `${partitionsPrefix(issuerId)}${count}`;
+}
+
+/** What all of those facts start with. */
+export function partitionsPrefix(issuerId: string): string {
+  return `crl:${issuerId}:partitions:`;
 }

@@ -257,7 +257,7 @@ const configType = Type.Object(
     publicHttpUrl: Type.Optional(
       url("http", {
         description:
-          "The address of the plain listener, written into certificates for CRL, OCSP and issuer. Without it they carry none.",
+          "The address of the plain listener, written into certificates for CRL, OCSP and issuer. Without it they carry none. After a change let the old address lead here too, as long as certificates name it.",
         examples: ["http://ca.example.test:8080"],
       }),
     ),

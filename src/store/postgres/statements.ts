@@ -161,6 +161,7 @@ export const hot = {
      where issuer_id = $1 and scope = $2 and next_update > $3 order by number limit 1`,
   ),
   getFact: prepared("get-fact", "select value from facts where key = $1"),
+  findFacts: prepared("find-facts", "select key, value from facts where starts_with(key, $1)"),
   putFact: prepared(
     "put-fact",
     "insert into facts (key, value) values ($1, $2) on conflict (key) do update set value = excluded.value",

@@ -34,6 +34,7 @@ import {
   StoreUnavailable,
 } from "../store.ts";
 import { publishCrl, readCrl } from "./crls.ts";
+import { findFacts, getFact } from "./facts.ts";
 import { describePostgresFailure, isFaultOfOne } from "./failure.ts";
 import { migratePostgres, openPool, requireDurable } from "./open.ts";
 import {
@@ -236,10 +237,10 @@ export class PostgresStore implements Store {
   }
 
   getFact(key: string): Promise<string | undefined> {
-    return this.#read(async () => {
-      const { rows } = await this.#pool.query<{ value: string }>(hot.getFact([key]));
-      return rows[0]?.value;
-    });
+    return this.#read(() => getFact(this.#pool, key));
+  }
+  findFacts(prefix: string): Promise<ReadonlyMap<string, string>> {
+    return this.#read(() => findFacts(this.#pool, prefix));
   }
   async putFact(key: string, value: string): Promise<void> {
     await this.#write([`fact:${key}`], (client) => client.query(hot.putFact([key, value])));

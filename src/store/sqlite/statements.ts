@@ -42,7 +42,8 @@ type Name =
   | "readCrlPiece"
   | "oldestFreshCrl"
   | "getFact"
-  | "putFact";
+  | "putFact"
+  | "findFacts";
 
 export type HotStatements = Readonly<Record<Name, Database.Statement>>;
 
@@ -119,7 +120,14 @@ export function prepareHot(db: Database.Database): HotStatements {
        on conflict (name) do update set value = max(value + 1, ?) returning value`,
     ),
     ...prepareForCrls(db),
+    ...prepareForFacts(db),
+  };
+}
+
+function prepareForFacts(db: Database.Database) {
+  return {
     getFact: db.prepare("select value from facts where key = ?"),
+    findFacts: db.prepare("select key, value from facts where instr(key, ?) = 1").raw(),
     putFact: db.prepare(
       "insert into facts (key, value) values (?, ?) on conflict (key) do update set value = excluded.value",
     ),

@@ -258,6 +258,9 @@ export class SqliteStore implements Store {
   async putFact(key: string, value: string): Promise<void> {
     await this.#write(() => this.#hot.putFact.run(key, value));
   }
+  findFacts(prefix: string): Promise<ReadonlyMap<string, string>> {
+    return this.#read(() => new Map(this.#hot.findFacts.all(prefix) as [string, string][]));
+  }
 
   inspect(): Promise<readonly string[]> {
     return this.#read(async () => {

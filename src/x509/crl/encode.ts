@@ -141,13 +141,14 @@ function encodeListExtensions(content: ListExtensions): Uint8Array {
   return explicit(0, sequence(...listExtensions(content).map(encodeExtension)));
 }
 
-/** More than algorithm and signature behind the extensions, and the extensions with their URLs. */
-const TAIL_OCTETS = 8192;
+/** More than algorithm and signature behind the extensions. */
+const SIGNATURE_OCTETS = 4096;
 
 /** Whether a signed list has exactly these extensions; looks at its end only. */
 export function hasListExtensions(der: Uint8Array, content: ListExtensions): boolean {
-  const tail = Buffer.from(der.subarray(-TAIL_OCTETS));
-  return tail.includes(Buffer.from(encodeListExtensions(content)));
+  const wanted = Buffer.from(encodeListExtensions(content));
+  const tail = der.subarray(-(wanted.length + SIGNATURE_OCTETS));
+  return Buffer.from(tail.buffer, tail.byteOffset, tail.length).includes(wanted);
 }
 
 /** The signed list, DER. Its PEM label is `X509 CRL`. */

@@ -250,6 +250,16 @@ describe.each(["sqlite", "postgres"] as const)("the store on %s", (engine) => {
     await store.putFact("f", "1");
     await store.putFact("f", "2");
     expect(await store.getFact("f")).toBe("2");
+    await store.putFact("f%:b", "3");
+    await store.putFact("f%:a", "4");
+    await store.putFact("F%:c", "5");
+    expect(await store.findFacts("f%:")).toEqual(
+      new Map([
+        ["f%:a", "4"],
+        ["f%:b", "3"],
+      ]),
+    );
+    expect((await store.findFacts("absent")).size).toBe(0);
     await store.recordAudit({ ...audit, requestId: "mine" });
     const { items } = await store.searchAudit({ requestId: "mine" });
     expect(items).toMatchObject([{ detail: { a: 1 }, at: now }]);

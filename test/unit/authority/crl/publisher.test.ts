@@ -2,13 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { recordAddress } from "../../../../src/authority/crl/addresses.ts";
 import { CrlPublisher } from "../../../../src/authority/crl/publisher.ts";
-import {
-  type CrlName,
-  parseCrlName,
-  partitionedFact,
-  partitionsFact,
-} from "../../../../src/authority/crl/scope.ts";
+import { type CrlName, parseCrlName, partitionsFact } from "../../../../src/authority/crl/scope.ts";
 import { assembleIssuer } from "../../../../src/authority/issuers.ts";
 import { type CrlSigner, crlSigner } from "../../../../src/authority/signer/crl-signer.ts";
 import { keySigner } from "../../../../src/authority/signer/key-file.ts";
@@ -107,15 +103,42 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
       new CrlPublisher({ ...optionsOf(store, clock), ...change });
     const moved = await listOf(begin({ origin: "http://moved.example.test" }));
     expect(moved.number).toBe(first.number + 1);
-    expect(moved.issuingDistributionPoint?.urls[0]).toContain("http://moved.example.test/");
+    expect(moved.freshestCrl[0]).toContain("http://moved.example.test/");
     const without = await listOf(begin({ deltaValiditySeconds: undefined }));
     expect([without.number, without.freshestCrl]).toEqual([first.number + 2, []]);
-    // With the first certificate that names a partition, the list of all has to cover it.
-    await store.putFact(partitionedFact(issuer.id), "4");
-    const all = await listOf(begin({ deltaValiditySeconds: undefined }));
-    expect([all.number, all.issuingDistributionPoint]).toEqual([first.number + 3, undefined]);
-    const same = await listOf(begin({ deltaValiditySeconds: undefined }));
-    expect(same.number).toBe(all.number);
+    // The list of all names no point, so that it covers what was issued under any address.
+    const same = await listOf(begin({ deltaValiditySeconds: undefined, origin: "http://x.test" }));
+    expect([same.number, same.issuingDistributionPoint]).toEqual([without.number, undefined]);
+    expect(first.issuingDistributionPoint).toBeUndefined();
+    await store.close();
+  });
+
+  test("a partition and its delta name every address on record, also one that another node adds", async () => {
+    const { store, clock, publisher, certificate, revoke } = await open();
+    await store.putFact(partitionsFact(issuer.id, 4), "used");
+    await recordAddress(store, issuer.id, origin, clock.at);
+    const points = async (name: string) =>
+      (await listOf(publisher, name)).issuingDistributionPoint?.urls;
+    const at = (...origins: string[]) => origins.map((one) => `${one}/crl/${issuer.id}/1of4.crl`);
+    expect([await points("1of4"), await points("1of4-delta")]).toEqual([at(origin), at(origin)]);
+    const first = await listOf(publisher, "1of4");
+    const later = new Date(clock.at.getTime() + 1000);
+    await recordAddress(store, issuer.id, "http://moved.example.test", later);
+    const both = at("http://moved.example.test", origin);
+    expect([await points("1of4"), await points("1of4-delta")]).toEqual([both, both]);
+    // A process that starts anew, under the new address, has the same list: nothing was made again.
+    const moved = { ...optionsOf(store, clock), origin: "http://moved.example.test" };
+    const anew = await listOf(new CrlPublisher(moved), "1of4");
+    expect([anew.number, anew.issuingDistributionPoint?.urls]).toEqual([
+      (await listOf(publisher, "1of4")).number,
+      both,
+    ]);
+    expect(anew.number).toBeGreaterThan(first.number);
+    // The same address once more changes the order only.
+    await recordAddress(store, issuer.id, origin, new Date(later.getTime() + 1000));
+    expect(await points("1of4")).toEqual(at(origin, "http://moved.example.test"));
+    await revoke(await certificate(undefined, "4100000000000004"), "keyCompromise");
+    expect((await listOf(publisher, "1of4")).reasons.size).toBe(1);
     await store.close();
   });
 
@@ -139,7 +162,7 @@ describe.each(["sqlite", "postgres"] as const)("CRLs on %s", (engine) => {
     expect((await listOf(publisher, "2of4")).entries).toEqual([]);
     const all = await listOf(publisher);
     expect([...all.reasons.keys()].sort()).toEqual([one, three].sort());
-    expect(all.issuingDistributionPoint?.urls).toEqual([`${origin}/crl/${issuer.id}.crl`]);
+    expect(all.issuingDistributionPoint).toBeUndefined();
     // Another count later is made from the same history.
     await store.putFact(partitionsFact(issuer.id, 2), "used");
     expect((await listOf(publisher, "1of2")).reasons.size).toBe(2);
