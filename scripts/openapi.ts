@@ -30,20 +30,9 @@ export async function renderOpenapi(): Promise<string> {
       profile: ownProfile("countersign-server", ["serverAuth"]),
       passphrase: undefined,
     });
-    const revocation = await openRevocation({
-      live: { current: config },
-      authority,
-      store,
-      crls,
-      patienceMs: 0,
-    });
-    const app = await buildServer({
-      live: { current: config },
-      authority,
-      identity,
-      revocation,
-      log,
-    });
+    const live = { current: config };
+    const revocation = await openRevocation({ live, authority, store, crls, patienceMs: 0, log });
+    const app = await buildServer({ live, authority, identity, revocation, log });
     await app.ready();
     const yaml = app.swagger({ yaml: true });
     await app.close();

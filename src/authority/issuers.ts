@@ -79,6 +79,11 @@ export function issuerIdOf(spki: Uint8Array): string {
   return createHash("sha256").update(spki).digest("hex").slice(0, 16);
 }
 
+/** The address of an issuer's certificate under the public address of the plain listener. */
+export function issuerUrl(origin: string, issuerId: string): string {
+  return `${origin}/issuers/${issuerId}.crt`;
+}
+
 /**
  * Puts an issuer together and proves that its parts belong together (S-26).
  * Throws an Error that lists every problem: wrong key, not a CA, expired, broken chain.

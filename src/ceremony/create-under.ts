@@ -6,6 +6,7 @@
 import type { KeyObject } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { issuerIdOf, issuerUrl } from "../authority/issuers.ts";
 import { keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { writeNewFile } from "../config/durable-file.ts";
 import { encodePem } from "../der/pem.ts";
@@ -29,6 +30,8 @@ export interface UnderOptions extends CaAbove {
   readonly keyType: KeyType;
   readonly validityDays: number;
   readonly passphrase: string | undefined;
+  /** Where the service will publish the CA's certificate; undefined: nowhere. */
+  readonly origin: string | undefined;
   readonly now: Date;
 }
 
@@ -43,12 +46,13 @@ export function readCaAbove(files: {
   readonly certificate: string;
   readonly key: string | undefined;
   readonly passphrase: string | undefined;
+  readonly crlUrl: string | undefined;
 }): CaAbove {
   const file = readCertificateFile(files.certificate);
   if (!file.ok) throw CeremonyRefused.by(file.refusal);
   const [root] = file.value;
   const rootKey = files.key === undefined ? undefined : readPrivateKey(files.key, files.passphrase);
-  return { root, rootKey };
+  return { root, rootKey, crlUrl: files.crlUrl };
 }
 
 /**
@@ -106,7 +110,7 @@ async function signIssuing(
   key: KeyObject,
 ): Promise<{ readonly der: Uint8Array }> {
   if (rootKey === undefined) throw new Error("the key of the CA above is not here");
-  const { root, subject, now } = options;
+  const { root, subject, now, origin, crlUrl } = options;
   const signer = keySigner(rootKey);
   const usages = ["keyCertSign", "cRLSign"] as const;
   const template = compileTemplate({
@@ -120,6 +124,8 @@ async function signIssuing(
     keyUsage: { ec: usages, rsa: usages, ed: usages },
     extendedKeyUsage: [],
     ca: { pathLength: 0 },
+    ...(origin !== undefined && { caIssuersUrls: [issuerUrl(origin, issuerIdOf(root.spki))] }),
+    ...(crlUrl !== undefined && { crlDistributionPoints: [crlUrl] }),
   });
   const end = new Date(
     Math.min(now.getTime() + options.validityDays * DAY_MS, root.notAfter.getTime()),

@@ -8,6 +8,8 @@ import { createPublicKey, type KeyObject, webcrypto } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
+import { completeCrl, crlUrl } from "../authority/crl/scope.ts";
+import { issuerIdOf, issuerUrl } from "../authority/issuers.ts";
 import { writeNewFile } from "../config/durable-file.ts";
 import { encodePem } from "../der/pem.ts";
 import { generateKey, type KeyType, keyToPem } from "../x509/key/private-key.ts";
@@ -28,6 +30,8 @@ export interface CreateOptions {
   readonly passphrase: string | undefined;
   /** Where the root key goes instead of the folder; the running service never needs it. */
   readonly rootKeyPath: string | undefined;
+  /** Where the service will publish the root's list and certificate; undefined: nowhere. */
+  readonly origin: string | undefined;
   readonly now: Date;
 }
 
@@ -61,6 +65,7 @@ export async function createAuthority(options: CreateOptions): Promise<void> {
     notBefore: from,
     notAfter: new Date(now.getTime() + options.rootValidityDays * DAY_MS),
     pathLength: undefined,
+    addresses: undefined,
   });
   const issuingCertificate = await signCa({
     subject: options.issuingSubject,
@@ -71,6 +76,7 @@ export async function createAuthority(options: CreateOptions): Promise<void> {
     notBefore: from,
     notAfter: new Date(now.getTime() + options.issuingValidityDays * DAY_MS),
     pathLength: 0,
+    addresses: options.origin === undefined ? undefined : addressesOf(options.origin, root),
   });
   writeNewFile(
     options.rootKeyPath ?? join(folder, authorityFiles.rootKey),
@@ -96,6 +102,12 @@ function refuseOccupiedFolder(options: CreateOptions): void {
   }
 }
 
+/** Where the service publishes what a root says of the certificates below it. */
+function addressesOf(origin: string, root: KeyObject): CaCertificate["addresses"] {
+  const rootId = issuerIdOf(createPublicKey(root).export({ type: "spki", format: "der" }));
+  return { crl: crlUrl(origin, rootId, completeCrl), issuer: issuerUrl(origin, rootId) };
+}
+
 interface CaCertificate {
   readonly subject: DistinguishedName;
   readonly key: KeyObject;
@@ -105,10 +117,13 @@ interface CaCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly pathLength: number | undefined;
+  /** Of the issuer's CRL and certificate. */
+  readonly addresses: { readonly crl: string; readonly issuer: string } | undefined;
 }
 
 /** Signs a CA certificate (RFC 5280 4.2.1.9: critical basicConstraints; keyCertSign, cRLSign). PEM. */
 async function signCa(options: CaCertificate): Promise<string> {
+  const { addresses } = options;
   const algorithm = webAlgorithm(options.keyType);
   const publicKey = createPublicKey(options.key).toCryptoKey(algorithm, true, ["verify"]);
   const issuerPublicKey = createPublicKey(options.issuerKey).toCryptoKey(algorithm, true, [
@@ -132,6 +147,14 @@ async function signCa(options: CaCertificate): Promise<string> {
         ),
         await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
         await x509.AuthorityKeyIdentifierExtension.create(issuerPublicKey, false, webcrypto),
+        ...(addresses
+          ? [
+              new x509.CRLDistributionPointsExtension([addresses.crl]),
+              new x509.AuthorityInfoAccessExtension({
+                caIssuers: new x509.GeneralName("url", addresses.issuer),
+              }),
+            ]
+          : []),
       ],
     },
     webcrypto,

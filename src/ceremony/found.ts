@@ -19,8 +19,9 @@ import { createAuthority } from "./create.ts";
 import { createUnder, requestFile } from "./create-under.ts";
 import { finishCreation, inspectFolder } from "./folder.ts";
 import type { Founded, InitialiseOptions, Overrides } from "./founding.ts";
-import { issueOperator } from "./operator.ts";
+import { issueOperator, readConfig } from "./operator.ts";
 import { CeremonyRefused, FolderOccupied } from "./refused.ts";
+import { publishRootCrl } from "./root-crl.ts";
 
 type Attributes = readonly { readonly type: string; readonly value: string }[];
 
@@ -43,8 +44,20 @@ export async function initialise(options: InitialiseOptions): Promise<Founded> {
     overrides: options.overrides,
     alarm: options.alarm,
   });
+  if (options.under === undefined) await publishFirstRootCrl(options);
   finishCreation(options.folder);
   return { state: "created", operatorPassword };
+}
+
+/**
+ * The issuing certificate names the root's list, so there is one from the first start. It is fresh
+ * as long as that certificate lives: the root's key goes away, and nothing ends by surprise.
+ */
+async function publishFirstRootCrl(options: InitialiseOptions): Promise<void> {
+  const { folder, rootKeyPath: keyFile, passphrase } = options;
+  const config = readConfig(folder, options.overrides);
+  const terms = { revoke: [], validitySeconds: undefined, now: new Date() };
+  await publishRootCrl({ config, keyFile, passphrase, ...terms });
 }
 
 /** A folder that waits for the CA above holds a key and a request, and is gone on with. */
@@ -70,8 +83,10 @@ async function createCertificates(
   const subject = withCommonName(base, options.name);
   const validityDays = options.issuingValidityDays;
   const now = new Date();
+  // What is no URL is left for the configuration to refuse.
+  const origin = URL.parse(firstAddresses(options).publicHttpUrl)?.origin;
   if (options.under !== undefined) {
-    const terms = { folder, subject, keyType, validityDays, passphrase, now };
+    const terms = { folder, subject, keyType, validityDays, passphrase, origin, now };
     return createUnder({ ...options.under, ...terms });
   }
   await createAuthority({
@@ -83,6 +98,7 @@ async function createCertificates(
     issuingValidityDays: validityDays,
     passphrase,
     rootKeyPath: options.rootKeyPath,
+    origin,
     now,
   });
   return "created";

@@ -48,6 +48,8 @@ export interface CaAbove {
   readonly root: Certificate;
   /** Its key; undefined: it signs elsewhere. */
   readonly rootKey: KeyObject | undefined;
+  /** Where it publishes its own CRL; undefined: the certificate that is signed here names none. */
+  readonly crlUrl?: string | undefined;
 }
 
 export const initialiseDefaults = {

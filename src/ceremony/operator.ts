@@ -38,11 +38,9 @@ export interface OperatorOptions {
  */
 export async function issueOperator(options: OperatorOptions): Promise<string> {
   const { folder, reason, alarm } = options;
-  const { env = {}, flags = {} } = options.overrides ?? {};
-  const config = readFolderConfig({ dataDir: folder, env, flags });
-  if (!config.ok) throw CeremonyRefused.by(config.refusal);
-  const profile = operatorProfile(config.value);
-  const { authority, store } = await openAuthority(config.value, { alarm, exclusive: true });
+  const config = readConfig(folder, options.overrides);
+  const profile = operatorProfile(config);
+  const { authority, store } = await openAuthority(config, { alarm, exclusive: true });
   try {
     const privateKey = generateKey("P-256");
     const csr = encodeRequest({ subject: options.subject, subjectAltNames: [], privateKey });
@@ -71,6 +69,14 @@ export async function issueOperator(options: OperatorOptions): Promise<string> {
   } finally {
     await store.close();
   }
+}
+
+/** The configuration of a folder. Throws CeremonyRefused with every problem of it. */
+export function readConfig(folder: string, overrides: Overrides | undefined): CompiledConfig {
+  const { env = {}, flags = {} } = overrides ?? {};
+  const config = readFolderConfig({ dataDir: folder, env, flags });
+  if (!config.ok) throw CeremonyRefused.by(config.refusal);
+  return config.value;
 }
 
 function operatorProfile(config: CompiledConfig) {

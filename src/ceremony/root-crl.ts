@@ -32,8 +32,8 @@ export interface RootCrlOptions {
   readonly passphrase: string | undefined;
   /** Serials of issuing certificates to revoke, as people write them. */
   readonly revoke: readonly string[];
-  /** From thisUpdate to nextUpdate. */
-  readonly validitySeconds: number;
+  /** From thisUpdate to nextUpdate; undefined: to the end of the issuing certificates. */
+  readonly validitySeconds: number | undefined;
   readonly now: Date;
 }
 
@@ -55,7 +55,7 @@ export interface RootCrl {
  */
 export async function publishRootCrl(options: RootCrlOptions): Promise<RootCrl> {
   const { config, now } = options;
-  const root = readRoot(config.rootCertificate);
+  const root = readFirst(config.rootCertificate);
   const authorityKeyIdentifier = root.subjectKeyIdentifier;
   if (authorityKeyIdentifier === undefined) {
     throw new CeremonyRefused(
@@ -68,7 +68,7 @@ export async function publishRootCrl(options: RootCrlOptions): Promise<RootCrl> 
   const id = issuerIdOf(root.spki);
   const number = await nextNumber(config, id);
   const thisUpdate = wholeSeconds(now);
-  const nextUpdate = new Date(thisUpdate.getTime() + options.validitySeconds * 1000);
+  const nextUpdate = endOf(options, thisUpdate);
   const tbs = encodeTbsCertList({
     issuer: root.subject,
     signatureAlgorithm: signer.algorithm,
@@ -83,7 +83,18 @@ export async function publishRootCrl(options: RootCrlOptions): Promise<RootCrl> 
   return { der, number, revoked: entries.length, nextUpdate, file, path: `/crl/${id}.crl` };
 }
 
-function readRoot(path: string): Certificate {
+/** Until when the list is fresh. A list that ends before what it speaks of stops every chain. */
+function endOf({ config, validitySeconds }: RootCrlOptions, thisUpdate: Date): Date {
+  if (validitySeconds !== undefined) return new Date(thisUpdate.getTime() + validitySeconds * 1000);
+  const ends = config.issuers.map(({ certificate }) => readFirst(certificate).notAfter.getTime());
+  const last = new Date(Math.max(...ends));
+  if (last > thisUpdate) return last;
+  throw new CeremonyRefused(
+    "The issuing certificate has ended: say with --validity how long the list is fresh.",
+  );
+}
+
+function readFirst(path: string): Certificate {
   const file = readCertificateFile(path);
   if (!file.ok) throw CeremonyRefused.by(file.refusal);
   return file.value[0];

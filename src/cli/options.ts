@@ -42,6 +42,14 @@ export function countFlag(text: string): number {
   return Number(text);
 }
 
+/** Reads an address for a certificate: RFC 5280 4.2.1.13 wants plain HTTP, for nobody to wait for TLS. */
+export function httpUrlFlag(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol !== "http:")
+    throw new InvalidArgumentError("an address that starts with http://");
+  return url.href;
+}
+
 /** A passphrase from a file, without its final newline. */
 export function passphraseFlag(path: string): string {
   const passphrase = readFileSync(path, "utf8").replace(/\r?\n$/, "");

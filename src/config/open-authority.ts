@@ -4,7 +4,7 @@ import { Authority, type AuthorityRules } from "../authority/authority.ts";
 import { recordAddress } from "../authority/crl/addresses.ts";
 import { CrlPublishers, type CrlTerms } from "../authority/crl/publishers.ts";
 import { completeCrl, crlPartitions, crlUrl, partitionsFact } from "../authority/crl/scope.ts";
-import { assembleIssuer, type Issuer } from "../authority/issuers.ts";
+import { assembleIssuer, type Issuer, issuerUrl } from "../authority/issuers.ts";
 import { type IssuerWithKey, IssuingKeys } from "../authority/issuing-key.ts";
 import { defaultAlgorithm, keySigner, readPrivateKey } from "../authority/signer/key-file.ts";
 import { type PublicUrls, Templates } from "../authority/templates.ts";
@@ -163,6 +163,6 @@ function publicUrls(config: CompiledConfig, issuerId: string): PublicUrls {
         }
       : { crlDistributionPoints: [crlUrl(base, issuerId, completeCrl)] }),
     ocspUrls: [`${base}/ocsp`],
-    caIssuersUrls: [`${base}/issuers/${issuerId}.crt`],
+    caIssuersUrls: [issuerUrl(base, issuerId)],
   };
 }

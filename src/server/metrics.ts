@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import Fastify, { type FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Authority } from "../authority/authority.ts";
+import type { RootList } from "../authority/crl/root-list.ts";
 import { issuerIdOf } from "../authority/issuers.ts";
 import { answerClientError } from "./http/client-error.ts";
 import { parserOptions, type RequestTimeouts, receive, settle } from "./http/server.ts";
@@ -39,7 +40,11 @@ export type MetricsSource = Pick<Registry, "contentType" | "metrics">;
 const DURATION_BUCKETS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30];
 
 /** Counts every request of `app`; gives the registry that a metrics route prints. */
-export function countRequests(app: FastifyInstance, authority: Authority): Registry {
+export function countRequests(
+  app: FastifyInstance,
+  authority: Authority,
+  rootList: () => RootList | undefined,
+): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const requests = new Counter({
@@ -70,6 +75,18 @@ export function countRequests(app: FastifyInstance, authority: Authority): Regis
         const issuer = issuerIdOf(root.spki);
         this.set({ certificate: "root", issuer }, root.notAfter.getTime() / 1000);
       }
+    },
+  });
+  new Gauge({
+    name: "countersign_root_crl_next_update_timestamp_seconds",
+    help: "When the root's own CRL ends; absent where there is none.",
+    aggregator: "max",
+    registers: [registry],
+    collect() {
+      const list = rootList();
+      // Without a list there is no time: a zero would look like one that ended.
+      if (list === undefined) this.remove();
+      else this.set(list.nextUpdate.getTime() / 1000);
     },
   });
   const count: CountRequest = ({ method, route = "unmatched", status, seconds }) => {

@@ -86,7 +86,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   const limitAddress = await limitRequests(app, () => live.current.rates);
   requireCallers(app, authority, () => live.current.indexReaders);
   refuseForeignPages(app, authority, ownOrigins(parts));
-  const registry = countRequests(app, authority);
+  const registry = countRequests(app, authority, parts.revocation.rootCrl);
   app.decorate("metricsRegistry", registry);
   const { readMetrics } = parts;
   const metrics = readMetrics

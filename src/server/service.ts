@@ -113,7 +113,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     });
     const frameworkLog = log.child({}, { level: frameworkLevel(config.logLevel) });
     const patienceMs = options.worker?.first === false ? OTHERS_WAIT_MS : 0;
-    const revocation = await openRevocation({ live, authority, store, crls, patienceMs });
+    const revocation = await openRevocation({ live, authority, store, crls, patienceMs, log });
     const readMetrics = options.worker?.readMetrics;
     const app = await buildServer({
       ...{ live, authority, identity: own.held.identity, revocation, log: frameworkLog },

@@ -1,4 +1,4 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -35,7 +35,9 @@ const idOf = (of: string) => `(select id from certificates where serial = '${of}
 describe("countersign doctor", () => {
   test("says that all is well beside the running service, and ends with 0", async () => {
     const { status, said } = await doctor();
-    expect(said).toMatch(/^configuration\s+ok\nkeys\s+ok\nissuer\s+ok\nstore\s+ok$/m);
+    expect(said).toMatch(
+      /^configuration\s+ok\nkeys\s+ok\nissuer\s+ok\nstore\s+ok\nroot CRL\s+ok$/m,
+    );
     expect(said).toMatch(/(\d+) of \1 certificates verify to the issuer; nothing is wrong/);
     expect(status).toBe(0);
     const json = JSON.parse((await doctor("--json")).said);
@@ -89,6 +91,27 @@ describe("countersign doctor", () => {
     expect(said).toMatch(finding);
     expect(said).toMatch(/^store\s+\d+ found$/m);
     expect(status).toBe(1);
+  });
+
+  test("finds a root's list that ends or is gone; the log of the service says it too", async () => {
+    const list = join(authority.folder, "root.crl");
+    const whole = readFileSync(list);
+    const publish = ["crl", "publish", "--root", "--data", authority.folder, "--validity", "1s"];
+    expect((await countersign(...publish)).status).toBe(0);
+    await expect
+      .poll(async () => (await doctor()).said, { timeout: 15_000 })
+      .toMatch(/root CRL\s+1 found\n {2}The root's CRL ended on .*`countersign crl publish --root/);
+    expect((await doctor()).status).toBe(1);
+    await authority.restart();
+    await expect.poll(() => authority.logged()).toContain("The root's CRL ended on");
+    rmSync(list);
+    expect((await doctor()).said).toMatch(/root's CRL, and there is none in the data folder/);
+    writeFileSync(list, whole);
+    const moved = await doctor("--set", "publicHttpUrl=http://moved.example.test");
+    expect(moved.said).toMatch(
+      /root CRL\s+ok\n {2}the issuing certificate names http:\/\/localhost/,
+    );
+    expect(moved.status).toBe(0);
   });
 
   test("finds a key that others can read", async () => {

@@ -100,8 +100,40 @@ describe("countersign init", () => {
         expect(createPrivateKey({ key: pem, passphrase: "correct horse" }).type).toBe("private");
       }
     }
+    // The root's key is gone, and its list is there for as long as the issuing certificate lives.
+    const list = openssl(
+      "crl",
+      "-inform",
+      "der",
+      "-in",
+      "secret/root.crl",
+      "-noout",
+      "-nextupdate",
+    );
+    const end = openssl("x509", "-in", "secret/issuing.crt", "-noout", "-enddate");
+    expect(list.trim().split("=")[1]).toBe(end.trim().split("=")[1]);
     const token = countersign("token", "--data", "secret", "--profile", "server", "--cn", "x");
     expect(token.stdout.split(".")).toHaveLength(3);
+  });
+
+  test("the issuing certificate names the root's list and certificate where the service will be", () => {
+    const shown = (data: string) =>
+      openssl(
+        ...["x509", "-in", `${data}/issuing.crt`, "-noout"],
+        ...["-ext", "crlDistributionPoints,authorityInfoAccess"],
+      );
+    const flags = ["--dns", "ca.example.test", "--http-port", "80"];
+    expect(countersign("init", "--data", "named", ...flags).status).toBe(0);
+    expect(shown("named")).toMatch(/URI:http:\/\/ca\.example\.test\/crl\/[0-9a-f]{16}\.crl\n/);
+    expect(shown("named")).toMatch(
+      /CA Issuers - URI:http:\/\/ca\.example\.test\/issuers\/[0-9a-f]{16}\.crt\n/,
+    );
+    const environment = { ...process.env, COUNTERSIGN_PUBLIC_HTTP_URL: "http://pki.example.test" };
+    const made = spawnSync(process.execPath, [main, "init", "--data", "set"], {
+      ...{ cwd: base, env: environment, timeout: 20_000 },
+    });
+    expect(made.status).toBe(0);
+    expect(shown("set")).toContain("URI:http://pki.example.test/crl/");
   });
 
   test("a second init changes nothing, and never overwrites a key", () => {

@@ -24,6 +24,9 @@ describe("GET /metrics", () => {
     expect(text).toMatch(
       /countersign_ca_expiry_timestamp_seconds\{certificate="issuing",issuer="[0-9a-f]{16}"\} \d+/,
     );
+    const end = /countersign_root_crl_next_update_timestamp_seconds (\d+)/.exec(text)?.[1];
+    const { certificate } = authority.service.authority.issuers.active;
+    expect(Number(end)).toBe(certificate.notAfter.getTime() / 1000);
     expect(text).not.toContain(holder.serial);
     expect((await authority.call("GET", "/metrics", { as: holder })).status).toBe(403);
   });

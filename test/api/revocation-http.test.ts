@@ -299,7 +299,7 @@ describe.each(Object.entries(listeners))("on the %s listener", (_name, ask) => {
   test("a query and parameters of the media type change nothing", async () => {
     const plain = await ask("POST", "/ocsp", { headers: ocspType, body: Buffer.from(ocsp()) });
     const type = { "content-type": "Application/OCSP-Request; charset=binary" };
-    for (const path of ["/ocsp", "/ocsp?a=/crl/"]) {
+    for (const path of ["/ocsp", "/ocsp/", "/ocsp/?a", "/ocsp?a=/crl/"]) {
       const answer = await ask("POST", path, { headers: type, body: Buffer.from(ocsp()) });
       expect([path, answer.status, answer.bytes.equals(plain.bytes)]).toEqual([path, 200, true]);
     }

@@ -357,7 +357,7 @@ describe("countersign crl publish", () => {
   test("--root makes the root's own CRL, served beside the issuer's; the whole chain then verifies", async () => {
     const { file } = await enrol("whole-chain");
     const said = await countersign("--root --out rootcrl.pem");
-    expect(said).toMatch(/Root CRL number 1, 0 revoked/);
+    expect(said).toMatch(/Root CRL number 2, 0 revoked/);
     const served = /served as (\/crl\/[0-9a-f]{16}\.crl)/.exec(said)?.[1] ?? "";
     const pem = execFileSync("openssl", ["crl", "-inform", "DER"], {
       input: await bytes(plain + served),
@@ -376,9 +376,9 @@ describe("countersign crl publish", () => {
   test("--revoke ends an issuing certificate for good: it stays on the root's next lists", async () => {
     const { serial } = authority.service.authority.issuers.active.certificate;
     expect(await countersign(`--root --revoke ${serial} --out revoked.pem`)).toContain(
-      "number 2, 1 revoked",
+      "number 3, 1 revoked",
     );
-    expect(await countersign("--root --out again.pem")).toContain("number 3, 1 revoked");
+    expect(await countersign("--root --out again.pem")).toContain("number 4, 1 revoked");
     writeFileSync(
       join(folder, "all.pem"),
       readFileSync(join(folder, "again.pem"), "utf8") +
@@ -393,7 +393,7 @@ describe("countersign crl publish", () => {
 
   test("a serial stands on the root's list once, however it is written (RFC 5280 5.1.2.6)", async () => {
     const same = "--revoke 12ab --revoke 0012ab --revoke 00:12:AB --revoke 0x12Ab";
-    expect(await countersign(`--root ${same} --out once.pem`)).toContain("number 4, 2 revoked");
+    expect(await countersign(`--root ${same} --out once.pem`)).toContain("number 5, 2 revoked");
     const entry = /Serial Number: 12AB\n +Revocation Date: (.+)/g;
     const first = openssl("crl -in once.pem -noout -text");
     expect(first.match(/Serial Number: 0*12AB\n/g)).toHaveLength(1);
@@ -402,7 +402,7 @@ describe("countersign crl publish", () => {
     // Later a list in which the second has passed: the date stays that of the first revocation.
     const second = Math.floor(Date.now() / 1000);
     while (Math.floor(Date.now() / 1000) === second) await wait(50);
-    expect(await countersign(`--root ${same} --out twice.pem`)).toContain("number 5, 2 revoked");
+    expect(await countersign(`--root ${same} --out twice.pem`)).toContain("number 6, 2 revoked");
     const again = openssl("crl -in twice.pem -noout -text");
     expect([...again.matchAll(entry)].map(([, date]) => date)).toEqual([since]);
     expect(again.match(/Serial Number:/g)).toHaveLength(2);

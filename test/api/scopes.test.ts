@@ -60,9 +60,10 @@ async function serveBeside({ service, folder }: TestAuthority): Promise<FastifyI
   const clock = () => issuing.now();
   const crls = openCrls(config, openIssuingKeys(config, clock()), store, clock);
   const live = { current: config };
-  const parts = { live, authority: issuing, store, crls, patienceMs: 0 };
+  const log = pino({ level: "silent" });
+  const parts = { live, authority: issuing, store, crls, patienceMs: 0, log };
   const server = await buildServer({
-    ...{ live, authority: issuing, identity: held.identity, log: pino({ level: "silent" }) },
+    ...{ live, authority: issuing, identity: held.identity, log },
     revocation: await openRevocation(parts),
   });
   server.register(async (scope) => toyProtocol(scope, issuing));

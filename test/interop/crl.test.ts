@@ -152,14 +152,80 @@ testWith("java")(
     const [living, ended] = [await enrol("living"), await enrol("ended")];
     await revoke(ended.serial, "keyCompromise");
     const program = join(import.meta.dirname, "java/CheckRevocation.java");
-    const files = ["root.pem", "issuing.pem", "root-crl.pem", living.file, ended.file];
+    const files = ["root.pem", "issuing.pem", living.file, ended.file];
     const said = await say("java", "-XX:TieredStopAtLevel=1", program, ...files);
     expect(said).toContain("living.pem crl good");
     expect(said).toContain("living.pem ocsp good");
-    expect(said).toMatch(/ended\.pem crl REVOKED: .*KEY_COMPROMISE/);
-    expect(said).toMatch(/ended\.pem ocsp REVOKED: .*KEY_COMPROMISE/);
+    expect(said).toMatch(/ended\.pem crl certificate 0 REVOKED: .*KEY_COMPROMISE/);
+    expect(said).toMatch(/ended\.pem ocsp certificate 0 REVOKED: .*KEY_COMPROMISE/);
   },
 );
+
+describe("the root's list, where the issuing certificate says", () => {
+  /** Another authority, for its issuing certificate does not survive. */
+  const other = useAuthority();
+  const files = ["root.pem", "issuing.pem"].map((name) => `other-${name}`) as [string, string];
+  beforeAll(async () => {
+    writeFileSync(path(files[0]), other.root);
+    writeFileSync(path(files[1]), readFileSync(join(other.folder, "issuing.crt")));
+    writeFileSync(path("leaf.pem"), (await other.enrol({ cn: "leaf" })).cert);
+  });
+
+  const javaSays = () =>
+    say(
+      "java",
+      "-XX:TieredStopAtLevel=1",
+      join(import.meta.dirname, "java/CheckRevocation.java"),
+      ...files,
+      "leaf.pem",
+    );
+  /** With the root's list from the address in the certificate, and the issuer's fetched by openssl. */
+  const opensslSays = async () => {
+    const [point = ""] = issuing().crlDistributionPoints;
+    const list = await fetch(point);
+    expect(list.headers.get("cache-control")).toMatch(/^public, max-age=(8\d{4}|[1-7]\d{4})$/);
+    writeFileSync(path("other-root.crl"), Buffer.from(await list.arrayBuffer()));
+    return say(
+      ...(["openssl", "verify", "-crl_check_all", "-crl_download", "-x509_strict"] as const),
+      ...["-CAfile", files[0], "-untrusted", files[1], "-CRLfile", "other-root.crl", "leaf.pem"],
+    );
+  };
+  const issuing = () => {
+    const [block] = decodePem(readFileSync(path(files[1]), "utf8"));
+    const parsed = parseCertificate(block?.der ?? new Uint8Array());
+    if (!parsed.ok) throw new Error(parsed.refusal.detail);
+    return parsed.value;
+  };
+  const publishRoot = async (...more: string[]) => {
+    const done = await countersign("crl", "publish", "--root", "--data", other.folder, ...more);
+    expect(done).toMatchObject({ status: 0 });
+  };
+
+  test("openssl fetches it and the issuer's, and trusts the whole chain from the first start", async () => {
+    expect(await opensslSays()).toContain("leaf.pem: OK");
+    const issuer = other.service.authority.issuers.active.root;
+    const named = /URI:(\S+\.crt)/.exec(
+      await say("openssl", "x509", "-in", files[1], "-noout", "-ext", "authorityInfoAccess"),
+    );
+    const bytes = await (await fetch(named?.[1] ?? "")).arrayBuffer();
+    expect(Buffer.from(bytes).equals(issuer.der)).toBe(true);
+  });
+
+  testWith("java")(
+    "Java gives a verdict on the issuing certificate, good and revoked",
+    { timeout: 60_000 },
+    async () => {
+      const good = await javaSays();
+      expect(good).toContain("leaf.pem crl good");
+      expect(good).toContain("leaf.pem ocsp good");
+      await publishRoot("--revoke", issuing().serial);
+      expect(await opensslSays()).toContain("certificate revoked");
+      const revoked = await javaSays();
+      expect(revoked).toMatch(/leaf\.pem crl certificate 1 REVOKED: .*CA_COMPROMISE/);
+      expect(revoked).toMatch(/leaf\.pem ocsp certificate 1 REVOKED: .*CA_COMPROMISE/);
+    },
+  );
+});
 
 testWith("nginx")(
   "nginx with ssl_crl lets a good client in and refuses a revoked one",

@@ -52,10 +52,18 @@ test("init --under makes an issuing certificate below a CA whose key is here, an
     ca.path("private/cakey.pem"),
     "--under-passphrase-file",
     ca.path("pass"),
+    "--under-crl-url",
+    "http://old.example.test/ca.crl",
   );
   expect(done).toMatchObject({ status: 0 });
   expect(existsSync(ca.path("with-key/root.key"))).toBe(false);
   expect(ca.read("with-key/issuing.key")).not.toBe(ca.read("private/cakey.pem"));
+  const shown = ca.openssl(
+    ...["x509", "-in", "with-key/issuing.crt", "-noout"],
+    ...["-ext", "crlDistributionPoints,authorityInfoAccess"],
+  );
+  expect(shown).toContain("URI:http://old.example.test/ca.crl");
+  expect(shown).toMatch(/CA Issuers - URI:http:\/\/localhost:8080\/issuers\/[0-9a-f]{16}\.crt/);
   await issueAndVerify("with-key");
 });
 

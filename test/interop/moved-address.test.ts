@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { decodePem } from "../../src/der/pem.ts";
 import { parseCertificate } from "../../src/x509/certificate/read.ts";
-import { startAuthority, type TestAuthority } from "../helpers/authority.ts";
 import { testWith } from "../helpers/programs.ts";
+import { useAuthority } from "../helpers/use-authority.ts";
 
 const run = promisify(execFile);
 
@@ -20,17 +20,16 @@ describe.each([
 ])("%s", (_name, crl) => {
   const folder = mkdtempSync(join(tmpdir(), "moved-"));
   const path = (name: string) => join(folder, name);
-  let authority: TestAuthority;
+  const authority = useAuthority({
+    config: (yaml) => {
+      yaml["crl"] = crl;
+      yaml["publicHttpUrl"] = "http://old.example.test";
+    },
+  });
   let before: Awaited<ReturnType<typeof enrol>>[];
   let after: Awaited<ReturnType<typeof enrol>>[];
 
   beforeAll(async () => {
-    authority = await startAuthority({
-      config: (yaml) => {
-        yaml["crl"] = crl;
-        yaml["publicHttpUrl"] = "http://old.example.test";
-      },
-    });
     writeFileSync(path("root.pem"), authority.root);
     const issuing = readFileSync(join(authority.folder, "issuing.crt"), "utf8");
     writeFileSync(path("issuing.pem"), issuing);
@@ -52,10 +51,7 @@ describe.each([
       });
     }
   });
-  afterAll(async () => {
-    await authority?.stop();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const plain = () => `http://127.0.0.1:${authority.service.plainAddress?.port}`;
   const rootId = () => {

@@ -13,11 +13,9 @@ interface PublishFlags extends DataFlags {
   readonly rootKey?: string;
   readonly passphraseFile?: string;
   readonly revoke?: readonly string[];
-  readonly validity: number;
+  readonly validity?: number;
   readonly out?: string;
 }
-
-const DAY_SECONDS = 86_400;
 
 /** Declares `crl publish`. */
 export function registerCrl(program: Command): void {
@@ -35,9 +33,8 @@ export function registerCrl(program: Command): void {
     )
     .option(
       "--validity <duration>",
-      "with --root: time to nextUpdate",
+      "with --root: time to nextUpdate (default: to the end of the issuing certificate)",
       durationFlag,
-      30 * DAY_SECONDS,
     )
     .option("--out <file>", "where to write it, PEM (default: standard output, or root.crl)")
     .action((flags: PublishFlags) => (flags.root ? publishRoot(flags) : publishIssuing(flags)));

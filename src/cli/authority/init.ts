@@ -7,7 +7,7 @@ import { type KeyType, keyTypes } from "../../x509/key/private-key.ts";
 import type { GeneralName } from "../../x509/name/general-name.ts";
 import { perform, tellOperator } from "../ceremony.ts";
 import { collectName } from "../names.ts";
-import { countFlag, durationFlag, passphraseFlag } from "../options.ts";
+import { countFlag, durationFlag, httpUrlFlag, passphraseFlag } from "../options.ts";
 import { ownCommand, shellWord } from "../own-command.ts";
 
 interface InitFlags {
@@ -25,6 +25,7 @@ interface InitFlags {
   readonly under?: string;
   readonly underKey?: string;
   readonly underPassphraseFile?: string;
+  readonly underCrlUrl?: string;
 }
 
 const DAY_SECONDS = 86_400;
@@ -61,6 +62,7 @@ export function registerInit(program: Command): void {
     .option("--under <file>", "no new root: an issuing certificate below this CA certificate")
     .option("--under-key <file>", "key of that CA; without it a request is written for it to sign")
     .option("--under-passphrase-file <file>", "passphrase of that key")
+    .option("--under-crl-url <url>", "where that CA publishes its CRL", httpUrlFlag)
     .action(runInit);
 }
 
@@ -89,6 +91,7 @@ async function optionsOf(flags: InitFlags): Promise<InitialiseOptions> {
       certificate,
       key: flags.underKey,
       passphrase: underPassphraseFile && passphraseFlag(underPassphraseFile),
+      crlUrl: flags.underCrlUrl,
     });
   return {
     ...initialiseDefaults,

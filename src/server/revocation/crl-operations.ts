@@ -1,7 +1,7 @@
 /** CRLs and issuers' certificates, as RFC 5280 4.2.1.13 and 4.2.2.1 want them over HTTP. */
 
-import type { PublishedCrl } from "../../authority/crl/publisher.ts";
 import type { CrlPublishers } from "../../authority/crl/publishers.ts";
+import type { RootList } from "../../authority/crl/root-list.ts";
 import { completeCrl, parseCrlName } from "../../authority/crl/scope.ts";
 import { type Issuers, issuerIdOf } from "../../authority/issuers.ts";
 import { Problem } from "../problem.ts";
@@ -12,8 +12,8 @@ import type { Call, Operation } from "./operation.ts";
 export interface CrlParts {
   readonly issuers: Issuers;
   readonly crls: CrlPublishers;
-  /** The root's own CRL, as `countersign crl publish --root` left it; undefined when there is none. */
-  readonly rootCrl: () => Pick<PublishedCrl, "der" | "thisUpdate" | "nextUpdate"> | undefined;
+  /** The root's own CRL, as `init` or `countersign crl publish --root` left it; undefined when there is none. */
+  readonly rootCrl: () => RootList | undefined;
 }
 
 const certificateType = "application/pkix-cert";
@@ -90,12 +90,11 @@ function issuerOperation(issuers: Issuers): Operation {
       const { issuer: id = "" } = params;
       const found = issuers.certificates.find((one) => issuerIdOf(one.spki) === id);
       if (found === undefined) throw unknownIssuer(id);
-      const dayAhead = new Date(Date.now() + 86_400_000);
       return cacheableAnswer(headers, {
         type: certificateType,
         etag: etagOf(found.der),
         thisUpdate: found.notBefore,
-        nextUpdate: found.notAfter < dayAhead ? found.notAfter : dayAhead,
+        nextUpdate: dayAheadAtMost(found.notAfter),
         body: () => bufferOf(found.der),
       });
     },
@@ -124,7 +123,12 @@ async function findCrl(params: Call["params"], { issuers, crls, rootCrl }: CrlPa
   const isRoot = id === issuerIdOf(issuers.active.root.spki) && list === undefined;
   const found = isRoot ? rootCrl() : undefined;
   if (found === undefined) throw unknownIssuer(id);
-  return found;
+  // It is fresh for years. A cache that kept it as long would not see a revocation.
+  return { ...found, nextUpdate: dayAheadAtMost(found.nextUpdate) };
+}
+
+function dayAheadAtMost(end: Date): Date {
+  return new Date(Math.min(end.getTime(), Date.now() + 86_400_000));
 }
 
 function unknownIssuer(id: string): Problem {

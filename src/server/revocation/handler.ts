@@ -37,10 +37,12 @@ export function answerFirst(
   surroundings: Surroundings,
   { next, isOpen }: { readonly next: RequestListener; readonly isOpen: () => boolean },
 ): RequestListener {
-  const routes = operations.map((operation) => ({
-    operation,
-    pattern: routePattern(operation.url),
-  }));
+  const routes = operations.flatMap((operation) =>
+    [operation.url, ...(operation.slashed ? [`${operation.url}/`] : [])].map((url) => ({
+      operation,
+      pattern: routePattern(url),
+    })),
+  );
   const ours = new Set(operations.map(({ url }) => firstPart(url)));
   return (request, response) => {
     const path = pathOf(request.url ?? "/");

@@ -23,11 +23,12 @@ export function ocspOperations(responder: OcspResponder): readonly Operation[] {
     {
       method: "POST",
       url: "/ocsp",
+      slashed: true,
       caller: "ocsp",
       schema: {
         operationId: "ocspPost",
         tags: ["revocation"],
-        summary: "OCSP by POST (RFC 6960 A.1)",
+        summary: "OCSP by POST (RFC 6960 A.1), with or without a slash at the end",
         body: { content: { [ocspRequestType]: { schema: {} } } },
         response,
       },

@@ -1,11 +1,11 @@
 /** Puts together what publishes revocation: CRLs, responders with their certificates, stapling. */
 
 import { createPrivateKey } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
 import type { Server as TlsServer } from "node:https";
 import { join } from "node:path";
 import type { Authority } from "../../authority/authority.ts";
 import type { CrlPublishers } from "../../authority/crl/publishers.ts";
+import { rootListReader } from "../../authority/crl/root-list.ts";
 import type { Issuer } from "../../authority/issuers.ts";
 import { IssuerResponder, type ResponderIdentity } from "../../authority/ocsp/issuer-responder.ts";
 import { OcspResponder } from "../../authority/ocsp/responder.ts";
@@ -14,12 +14,12 @@ import { ocspSigner } from "../../authority/signer/ocsp-signer.ts";
 import { rootCrlFile } from "../../config/data-folder.ts";
 import type { LiveConfig } from "../../config/reload/live.ts";
 import type { Store } from "../../store/store.ts";
-import { parseCrl } from "../../x509/crl/read.ts";
 import { certIdOf, encodeOcspRequest } from "../../x509/ocsp/encode.ts";
 import type { Duty } from "../duties.ts";
 import type { OwnCertificate } from "../own/certificate.ts";
 import { OwnIdentity } from "../own/identity.ts";
 import { ownProfile } from "../own/profile.ts";
+import { rootListDuty } from "./root-list-duty.ts";
 import type { RevocationParts } from "./routes.ts";
 
 export interface Revocation extends RevocationParts {
@@ -34,17 +34,22 @@ export interface RevocationOptions {
   readonly crls: CrlPublishers;
   /** How long after its time a responder's certificate is looked at; others may renew it. */
   readonly patienceMs: number;
+  readonly log: { warn: (fields: object, text: string) => void };
 }
 
 /** Opens CRL and OCSP of every issuer; issues the responders' certificates where there is none. */
 export async function openRevocation(options: RevocationOptions): Promise<Revocation> {
-  const { live, authority, crls } = options;
+  const { live, authority, crls, patienceMs, log } = options;
   const { active, all } = authority.issuers;
   const opened = await Promise.all([
     openResponder(options, active),
     ...all.slice(1).map((issuer) => openResponder(options, issuer)),
   ] as const);
   const [first, ...others] = opened;
+  const rootCrl = rootListReader(join(live.current.dataDir, rootCrlFile));
+  const clock = () => authority.now();
+  // Of several processes the first one says it.
+  const said = patienceMs === 0 ? [rootListDuty(active, rootCrl, { clock, log })] : [];
   return {
     issuers: authority.issuers,
     crls,
@@ -52,8 +57,8 @@ export async function openRevocation(options: RevocationOptions): Promise<Revoca
       first.responder,
       others.map((one) => one.responder),
     ),
-    rootCrl: rootCrlReader(join(live.current.dataDir, rootCrlFile)),
-    duties: opened.map((one) => one.duty),
+    rootCrl,
+    duties: [...opened.map((one) => one.duty), ...said],
   };
 }
 
@@ -121,26 +126,4 @@ export function stapleOcsp(
 
 function responderIdentity({ identity, certificate }: OwnCertificate): ResponderIdentity {
   return { certificate, signer: ocspSigner(keySigner(createPrivateKey(identity.key))) };
-}
-
-/** Reads the root's CRL again when its file changes. */
-function rootCrlReader(path: string): RevocationParts["rootCrl"] {
-  let known: { changed: number; list: ReturnType<RevocationParts["rootCrl"]> } | undefined;
-  return () => {
-    if (!existsSync(path)) return undefined;
-    const changed = statSync(path).mtimeMs;
-    if (known?.changed !== changed) {
-      const der = readFileSync(path);
-      const parsed = parseCrl(der);
-      const list = parsed.ok
-        ? {
-            der,
-            thisUpdate: parsed.value.thisUpdate,
-            nextUpdate: parsed.value.nextUpdate ?? parsed.value.thisUpdate,
-          }
-        : undefined;
-      known = { changed, list };
-    }
-    return known.list;
-  };
 }

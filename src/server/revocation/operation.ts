@@ -26,6 +26,8 @@ export interface Operation {
   readonly method: "GET" | "POST";
   /** As a route is written: `:name`, `:name(expression)`, `*`. */
   readonly url: string;
+  /** Whether a slash at the end of the address changes nothing. */
+  readonly slashed?: boolean;
   readonly caller: "public" | "ocsp";
   readonly refuses?: readonly RefusalCode[];
   readonly schema: FastifySchema;

@@ -2,8 +2,10 @@
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { readRootList, rootListProblem, rootListUrls } from "../../../authority/crl/root-list.ts";
 import { examineStore, formatExamination } from "../../../ceremony/examine-store.ts";
 import type { CompiledConfig } from "../../../config/compile.ts";
+import { rootCrlFile } from "../../../config/data-folder.ts";
 import { openIssuingKeys } from "../../../config/open-authority.ts";
 import { readCompiledConfig } from "../../configuration.ts";
 import { CommandFailure } from "../../failure.ts";
@@ -16,6 +18,8 @@ export interface DoctorFlags extends DataFlags {
 interface Check {
   readonly check: string;
   readonly findings: readonly string[];
+  /** What is worth knowing and wrong in no way. */
+  readonly notes?: readonly string[];
 }
 
 export async function runDoctor(flags: DoctorFlags): Promise<void> {
@@ -27,14 +31,15 @@ export async function runDoctor(flags: DoctorFlags): Promise<void> {
     { check: "keys", findings: keyFindings(config) },
     { check: "issuer", findings: issuerFindings(config) },
     { check: "store", findings: examination.findings },
+    rootListCheck(config),
   ];
   if (flags.json) console.log(JSON.stringify({ checks, ...examination }, null, 2));
   else {
-    for (const { check, findings } of checks) {
+    for (const { check, findings, notes = [] } of checks) {
       console.log(
         `${check.padEnd(14)}${findings.length === 0 ? "ok" : `${findings.length} found`}`,
       );
-      for (const finding of findings) console.log(`  ${finding}`);
+      for (const text of [...findings, ...notes]) console.log(`  ${text}`);
     }
     console.log(formatExamination(examination));
   }
@@ -54,6 +59,31 @@ function keyFindings(config: CompiledConfig): string[] {
   return files
     .filter((file) => existsSync(file) && (statSync(file).mode & 0o077) !== 0)
     .map((file) => `${file} can be read by others: chmod 600 ${file}`);
+}
+
+/** The list that the issuing certificate names, and whether it can still be had there. */
+function rootListCheck(config: CompiledConfig): Check {
+  const check = "root CRL";
+  const issuer = tryToOpen(config);
+  if (issuer === undefined) return { check, findings: [] };
+  const list = readRootList(join(config.dataDir, rootCrlFile));
+  const problem = rootListProblem(issuer, list, new Date());
+  const origin = config.publicHttpUrl?.origin;
+  const elsewhere = rootListUrls(issuer).filter((url) => new URL(url).origin !== origin);
+  const notes = elsewhere.map(
+    (url) =>
+      `the issuing certificate names ${url}: that address has to lead to this service's plain listener as well`,
+  );
+  return { check, findings: problem === undefined ? [] : [problem], notes };
+}
+
+/** What keeps it from being opened stands under `issuer`. */
+function tryToOpen(config: CompiledConfig) {
+  try {
+    return openIssuingKeys(config, new Date()).issuers.active;
+  } catch {
+    return undefined;
+  }
 }
 
 function issuerFindings(config: CompiledConfig): string[] {
