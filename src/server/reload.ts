@@ -10,6 +10,8 @@ import { crlTerms, openRules } from "../config/open-authority.ts";
 import type { LiveConfig } from "../config/reload/live.ts";
 import type { Store } from "../store/store.ts";
 import { frameworkLevel } from "./log/level.ts";
+import { tlsSettingsOf } from "./server.ts";
+import { type ServerIdentity, swapIdentity } from "./tls.ts";
 
 export interface ReloadedParts {
   readonly live: LiveConfig;
@@ -17,6 +19,8 @@ export interface ReloadedParts {
   readonly store: Store;
   readonly crls: CrlPublishers;
   readonly tls: TlsServer;
+  /** What the TLS listener presents itself with. */
+  readonly identity: ServerIdentity;
   readonly plain: PlainServer | undefined;
   readonly log: FastifyBaseLogger;
   readonly frameworkLog: FastifyBaseLogger;
@@ -27,7 +31,7 @@ export interface ReloadedParts {
  * used: then nothing has changed. What is read from `live` needs no line here.
  */
 export async function reloadService(parts: ReloadedParts, next: CompiledConfig): Promise<void> {
-  const { live, authority, store, crls, tls, plain, log, frameworkLog } = parts;
+  const { live, authority, store, crls, tls, identity, plain, log, frameworkLog } = parts;
   const rules = await openRules(next, authority.issuers.active, store, authority.now());
   // From here on nothing is waited for and nothing fails.
   authority.replaceRules(rules);
@@ -39,6 +43,8 @@ export async function reloadService(parts: ReloadedParts, next: CompiledConfig):
     server.requestTimeout = next.timeouts.requestSeconds * 1000;
     server.timeout = next.timeouts.stalledReaderSeconds * 1000;
   }
+  // The strict mode verifies with the issuers themselves, the other one only names them.
+  swapIdentity(tls, identity, tlsSettingsOf(next, authority.issuers));
   // Node reads it at each handshake, but does not list it; test/attacks/s36-reload.test.ts sees it work.
   Object.assign(tls, { rejectUnauthorized: next.listeners.tls.requireClientCertificate });
   log.level = next.logLevel;

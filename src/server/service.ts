@@ -134,7 +134,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     });
 
     const useRenewed = ({ identity, certificate }: OwnIdentity["held"]) => {
-      swapIdentity(tls, identity, tlsSettingsOf(config, authority.issuers));
+      swapIdentity(tls, identity, tlsSettingsOf(live.current, authority.issuers));
       log.info({ serial: certificate.serial }, "the service's own certificate was renewed");
     };
     const ownDuty = own.duty({
@@ -159,7 +159,10 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
       exampleSubject: baseSubject(authority.issuers.active),
       reload: (next) =>
         reloadService(
-          { live, authority, store, crls, tls, plain: plainServer, log, frameworkLog },
+          {
+            ...{ live, authority, store, crls, tls, plain: plainServer, log, frameworkLog },
+            identity: own.held.identity,
+          },
           next,
         ),
       renewOwnCertificate: async () => {
