@@ -7,7 +7,6 @@ import { createHmac, type KeyObject, randomBytes, scryptSync, timingSafeEqual } 
 import {
   appendFileSync,
   closeSync,
-  copyFileSync,
   createReadStream,
   fsyncSync,
   openSync,
@@ -45,18 +44,20 @@ export async function sealBackup(file: string, keys: SealKeys): Promise<void> {
 
 /**
  * Checks the seal with what the caller has, and gives whether it proved anything: `unproven` when
- * there is no key to check it with. Refused with `conflict` when the file carries no seal, or when
- * its seal does not fit.
+ * the caller has no key. `file` is the caller's own copy of `source`, so that what was checked is
+ * what is read. Refused with `conflict` when the file carries no seal, when its seal does not fit,
+ * or when a given key can prove none of it.
  */
 export async function checkSeal(
   file: string,
+  source: string,
   keys: SealKeys,
 ): Promise<Outcome<"proven" | "unproven">> {
   const seal = readSeal(file);
   if (seal === undefined) {
     return refused(
       "conflict",
-      `${file} carries no seal: it is not a backup of Countersign, or it was altered or damaged.`,
+      `${source} carries no seal: it is not a backup of Countersign, or it was altered or damaged.`,
     );
   }
   const [passphrase, token] = keysOf(keys, seal.salt);
@@ -64,21 +65,29 @@ export async function checkSeal(
     passphrase && seal.byPassphrase ? { key: passphrase, mac: seal.byPassphrase } : undefined,
     token && seal.byTokenKey ? { key: token, mac: seal.byTokenKey } : undefined,
   ].find((one) => one !== undefined);
-  if (used === undefined) return accepted("unproven");
+  if (used === undefined) {
+    if (passphrase === undefined && token === undefined) return accepted("unproven");
+    const [given, other] =
+      token === undefined ? ["passphrase", "--token-key"] : ["token key", "--passphrase-file"];
+    // Blanking a seal must not be the way around it.
+    return refused(
+      "conflict",
+      `The ${given} given proves nothing of ${source}: it was sealed without one, or it was altered or damaged. Give ${other} if it was. Nothing was restored.`,
+    );
+  }
   const [found] = await macs(file, seal.contentBytes, [used.key]);
   if (found !== undefined && timingSafeEqual(found, used.mac)) return accepted("proven");
   const why =
     used.key === passphrase
       ? "the passphrase given: its keys cannot be decrypted with it, or the file was altered or damaged"
       : "the token key given: it belongs to another authority, or the file was altered or damaged";
-  return refused("conflict", `The seal of ${file} does not fit ${why}. Nothing was restored.`);
+  return refused("conflict", `The seal of ${source} does not fit ${why}. Nothing was restored.`);
 }
 
-/** Copies the file without its seal to `target`, as SQLite wrote it. */
-export function copyUnsealed(file: string, target: string): void {
+/** Takes the seal off a copy, so that the file is as SQLite wrote it. */
+export function removeSeal(file: string): void {
   const seal = readSeal(file);
-  copyFileSync(file, target);
-  if (seal !== undefined) truncateSync(target, seal.contentBytes);
+  if (seal !== undefined) truncateSync(file, seal.contentBytes);
 }
 
 interface Seal {

@@ -5,6 +5,7 @@
  */
 
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -30,7 +31,7 @@ import {
   verifySnapshot,
 } from "../store/snapshot.ts";
 import { keyToPem } from "../x509/key/private-key.ts";
-import { checkSeal, copyUnsealed, type SealKeys, sealBackup } from "./backup-seal.ts";
+import { checkSeal, removeSeal, type SealKeys, sealBackup } from "./backup-seal.ts";
 import { examineStore, formatExamination } from "./examine-store.ts";
 import { CeremonyRefused } from "./refused.ts";
 
@@ -115,14 +116,16 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRep
   if (!existsSync(source)) throw new Error(`${source} does not exist.`);
   const tokenKey =
     tokenKeyFile === undefined ? undefined : readPrivateKey(tokenKeyFile, keysPassphrase);
-  // Before anything in the file is read: a person who altered it could have written anything.
-  const seal = await checkSeal(source, { passphrase: keysPassphrase, tokenKey });
-  if (!seal.ok) throw new CeremonyRefused(seal.refusal.detail);
   const scratch = mkdtempSync(join(tmpdir(), "countersign-backup-"));
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   try {
+    // A copy of our own: nobody changes it between its check and its use.
     const content = join(scratch, "snapshot.db");
-    copyUnsealed(source, content);
+    copyFileSync(source, content);
+    // Before anything in the file is read: a person who altered it could have written anything.
+    const seal = await checkSeal(content, source, { passphrase: keysPassphrase, tokenKey });
+    if (!seal.ok) throw new CeremonyRefused(seal.refusal.detail);
+    removeSeal(content);
     return { ...(await restoreContent(options, content)), proven: seal.value === "proven" };
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });

@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { beforeAll, describe, expect, test } from "vitest";
-import { copyUnsealed, sealBackup } from "../../src/ceremony/backup-seal.ts";
+import { removeSeal, sealBackup } from "../../src/ceremony/backup-seal.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
 import { startPostgres } from "../helpers/postgres.ts";
 import { useAuthority } from "../helpers/use-authority.ts";
@@ -51,6 +51,8 @@ beforeAll(async () => {
 
 const alter = (sql: string) => (file: string) => {
   const db = new Database(file);
+  // SQLite's own schema is written as well.
+  db.unsafeMode(true);
   db.exec(sql);
   db.close();
 };
@@ -77,6 +79,14 @@ const alterations: readonly [string, (file: string) => void][] = [
       const bytes = readFileSync(file);
       bytes[9_000] = (bytes[9_000] ?? 0) ^ 1;
       writeFileSync(file, bytes);
+    },
+  ],
+  [
+    "its seal blanked, where a key would prove it",
+    (file) => {
+      alter("delete from revocations")(file);
+      const bytes = readFileSync(file);
+      writeFileSync(file, bytes.fill(0, bytes.length - 64));
     },
   ],
   ["its seal cut off", (file) => writeFileSync(file, readFileSync(file).subarray(0, -106))],
@@ -133,13 +143,21 @@ describe.each(["sqlite", "postgres"] as const)(
         "trigger",
         "create trigger t after insert on certificates begin delete from revocations; end",
       ],
+      [
+        "trigger whose name SQLite keeps for itself",
+        `pragma writable_schema = on;
+         insert into sqlite_master (type, name, tbl_name, rootpage, sql) values ('trigger',
+           'sqlite_t', 'certificates', 0,
+           'CREATE TRIGGER sqlite_t after insert on certificates begin delete from revocations; end')`,
+      ],
       ["view", "create view v as select * from certificates"],
       ["table", "create table t (a)"],
       ["index", "create index i on certificates (subject)"],
       ["column", "alter table certificates add column extra text"],
     ])("a foreign %s is named and refused", { timeout: 60_000 }, async (_kind, sql) => {
       const file = place(`resealed-${engine}`);
-      copyUnsealed(withKeys, file);
+      copyFileSync(withKeys, file);
+      removeSeal(file);
       alter(sql)(file);
       await sealBackup(file, { passphrase: PASSPHRASE });
       const postgres = engine === "postgres" ? await startPostgres() : undefined;

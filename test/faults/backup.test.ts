@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { beforeAll, describe, expect, test } from "vitest";
-import { copyUnsealed, sealBackup } from "../../src/ceremony/backup-seal.ts";
+import { removeSeal, sealBackup } from "../../src/ceremony/backup-seal.ts";
 import { parseCrl } from "../../src/x509/crl/read.ts";
 import type { Holder, TestAuthority } from "../helpers/authority.ts";
 import { countersign } from "../helpers/openssl-ca.ts";
@@ -193,7 +193,8 @@ describe("restored into an empty folder", () => {
     if (/certificate|token/.test(title)) {
       // As by a person who knows the passphrase: the seal fits, and the examination finds it.
       rmSync(file, { force: true });
-      copyUnsealed(backup, file);
+      copyFileSync(backup, file);
+      removeSeal(file);
       damage(file);
       await sealBackup(file, { passphrase: "a passphrase of its own" });
     } else {
