@@ -42,6 +42,40 @@ export function refused(
   return { ok: false, refusal: { code, detail, ...more } };
 }
 
+/** So many violations are told in full, so that a small request cannot make a large answer (S-39). */
+export const MOST_VIOLATIONS = 20;
+const LONGEST_TEXT = 400;
+
+/**
+ * The violations as they are told: the first twenty, with long texts cut, and one more that counts
+ * the rest.
+ */
+export function boundViolations(violations: readonly Violation[]): readonly Violation[] {
+  const told = violations.slice(0, MOST_VIOLATIONS).map((one) => ({
+    field: cut(one.field),
+    rule: one.rule,
+    got: cut(one.got),
+    want: cut(one.want),
+    message: cut(one.message),
+  }));
+  const rest = violations.length - told.length;
+  if (rest === 0) return told;
+  return [
+    ...told,
+    {
+      field: "request",
+      rule: "violations.more",
+      got: `${violations.length} broken rules`,
+      want: `at most ${MOST_VIOLATIONS} told in full`,
+      message: `${rest} more broken ${rest === 1 ? "rule is" : "rules are"} not listed. Mend these first, then check the request again.`,
+    },
+  ];
+}
+
+function cut(text: string): string {
+  return text.length <= LONGEST_TEXT ? text : `${text.slice(0, LONGEST_TEXT)}…`;
+}
+
 /** What `renderProblem` shows of a failure; every refusal has it, and every failure of the client. */
 export interface ReadableProblem {
   readonly code: string;

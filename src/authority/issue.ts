@@ -12,7 +12,7 @@ import { type Accepted, type CertificatePlan, decide, redeem } from "../policy/d
 import type { Grant } from "../policy/grant.ts";
 import type { Notice } from "../policy/notice.ts";
 import type { Profile } from "../policy/profile.ts";
-import { accepted, type Outcome, refused } from "../refusal.ts";
+import { accepted, boundViolations, type Outcome, refused } from "../refusal.ts";
 import type {
   NewCertificate,
   NewIssuance,
@@ -215,10 +215,11 @@ export async function judge(
   });
   if (verdict.accepted) return accepted(verdict);
   const count = verdict.violations.length;
+  const violations = boundViolations(verdict.violations);
   return refused(
     "policy-violation",
-    `The request breaks ${count === 1 ? "one rule" : `${count} rules`} of profile ${input.profile.name}: ${verdict.violations.map((one) => one.message).join(" ")}`,
-    { violations: verdict.violations },
+    `The request breaks ${count === 1 ? "one rule" : `${count} rules`} of profile ${input.profile.name}: ${violations.map((one) => one.message).join(" ")}`,
+    { violations },
   );
 }
 

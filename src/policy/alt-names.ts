@@ -89,6 +89,14 @@ export function uniqueNames(names: readonly GeneralName[]): readonly GeneralName
   return [...new Map(names.map((name) => [formatGeneralName(name), name])).values()];
 }
 
+/** A list of what is wanted stands beside each name that is refused, so it is short (S-39). */
+const MOST_LISTED = 8;
+
+function listed(texts: readonly string[], count = texts.length): string {
+  const told = texts.slice(0, MOST_LISTED).join(", ");
+  return count > MOST_LISTED ? `${told} and ${count - MOST_LISTED} more` : told;
+}
+
 /**
  * Everything that speaks against one name: the policy, and the ceiling of the grant (undefined when
  * the grant sets none). `field` says where it stood.
@@ -113,7 +121,7 @@ export function judgeName(
     );
   }
   if (!patterns.some((pattern) => isCovered(name, pattern))) {
-    const want = patterns.length === 0 ? `no name of kind ${name.kind}` : patterns.join(", ");
+    const want = patterns.length === 0 ? `no name of kind ${name.kind}` : listed(patterns);
     say(
       "subjectAltName.policy",
       want,
@@ -123,7 +131,9 @@ export function judgeName(
     );
   }
   if (ceiling !== undefined && !ceiling.some((one) => formatGeneralName(one) === text)) {
-    const want = ceiling.map(formatGeneralName).join(", ") || "no names";
+    const want =
+      listed(ceiling.slice(0, MOST_LISTED + 1).map(formatGeneralName), ceiling.length) ||
+      "no names";
     say(
       "subjectAltName.grant",
       want,

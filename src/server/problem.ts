@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { SignerUnavailable } from "../authority/signer/signer.ts";
-import { catalogue, type Refusal, type RefusalCode } from "../refusal.ts";
+import { boundViolations, catalogue, type Refusal, type RefusalCode } from "../refusal.ts";
 import { StoreUnavailable } from "../store/store.ts";
 
 /** The one table from what was refused to what HTTP calls it. A new code without a row is a type error. */
@@ -197,14 +197,16 @@ function frameworkRefusal(error: FastifyError): Refusal | undefined {
   if (error.validation !== undefined) {
     return {
       code: "malformed-request",
-      detail: `The request is not of the documented form: ${error.message}.`,
-      violations: error.validation.map((one) => ({
-        field: [error.validationContext, ...one.instancePath.split("/").slice(1)].join("."),
-        rule: `schema.${one.keyword}`,
-        got: "a value that does not fit",
-        want: JSON.stringify(one.params),
-        message: `${error.validationContext}${one.instancePath} ${one.message ?? "does not fit"}.`,
-      })),
+      detail: `The request is not of the documented form: ${error.message.slice(0, 1000)}.`,
+      violations: boundViolations(
+        error.validation.map((one) => ({
+          field: [error.validationContext, ...one.instancePath.split("/").slice(1)].join("."),
+          rule: `schema.${one.keyword}`,
+          got: "a value that does not fit",
+          want: JSON.stringify(one.params),
+          message: `${error.validationContext}${one.instancePath} ${one.message ?? "does not fit"}.`,
+        })),
+      ),
     };
   }
   switch (error.statusCode) {

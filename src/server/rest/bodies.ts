@@ -7,7 +7,14 @@ import type { Authority } from "../../authority/authority.ts";
 import type { Issued, RequestedValidity } from "../../authority/issue.ts";
 import { parseDuration } from "../../config/duration.ts";
 import type { Notice } from "../../policy/notice.ts";
-import { accepted, type Outcome, type Refusal, refused, type Violation } from "../../refusal.ts";
+import {
+  accepted,
+  boundViolations,
+  type Outcome,
+  type Refusal,
+  refused,
+  type Violation,
+} from "../../refusal.ts";
 import { requestBytes } from "../../x509/csr/read.ts";
 import { Problem } from "../problem.ts";
 import { toIssuedEntry, toPemChain } from "./entry.ts";
@@ -110,8 +117,10 @@ export function unreadable(field: string, got: string, want: string): Violation 
 export function unreadableRefusal(violations: readonly Violation[]): Refusal {
   return {
     code: "malformed-request",
-    detail: violations.map((one) => one.message).join(" "),
-    violations,
+    detail: boundViolations(violations)
+      .map((one) => one.message)
+      .join(" "),
+    violations: boundViolations(violations),
   };
 }
 
