@@ -85,7 +85,7 @@ const compiled = Profile.compile(
       ],
       stringTypes: "any",
     },
-    altNames: { dns: [".example.test"], ip: [], uri: [], email: [], wildcard: false },
+    altNames: { dns: [".example.test"], ip: [], uri: [], email: [], upn: [], wildcard: false },
     keys: {
       rsa: { min: 2048, max: 8192 },
       ec: ["P-256", "P-384", "P-521"],

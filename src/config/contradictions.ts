@@ -124,6 +124,7 @@ interface AltNames {
   readonly ip?: readonly string[] | undefined;
   readonly uri?: readonly string[] | undefined;
   readonly email?: readonly string[] | undefined;
+  readonly upn?: readonly string[] | undefined;
 }
 
 const dnsPattern = /^(\*|\.?[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*)$/i;
@@ -145,7 +146,9 @@ function checkAltNames(names: AltNames, path: KeyPath, say: Say): void {
   each("dns", (one) => dnsPattern.test(one), "a name, .suffix or *");
   each("ip", isAddressOrRange, "an address or a range such as 10.0.0.0/8");
   each("uri", (one) => uriPattern.test(one), "the first characters of a URI, with its scheme");
-  each("email", (one) => emailPattern.test(one), "user@host, @host or .host");
+  for (const kind of ["email", "upn"] as const) {
+    each(kind, (one) => emailPattern.test(one), "user@host, @host or .host");
+  }
 }
 
 /** A range has no bits set behind its prefix: `10.1.2.3/8` is more likely a slip than a wish. */

@@ -25,7 +25,14 @@ export function basePolicyOf({ policy }: Config): BasePolicy {
   if (policy === "anything") {
     return {
       subject: subjectOptions("anything", "any"),
-      altNames: { dns: ["*"], ip: ["0.0.0.0/0", "::/0"], uri: [""], email: ["*"], wildcard: false },
+      altNames: {
+        dns: ["*"],
+        ip: ["0.0.0.0/0", "::/0"],
+        uri: [""],
+        email: ["*"],
+        upn: ["*"],
+        wildcard: false,
+      },
       keys: {
         rsa: { min: 2048, max: 8192 },
         ec: ["P-256", "P-384", "P-521"],

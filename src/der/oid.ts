@@ -27,6 +27,8 @@ export const oids = {
   extensionRequest: "1.2.840.113549.1.9.14",
   /** The same under Microsoft's own name (szOID_CERT_EXTENSIONS). */
   certExtensions: "1.3.6.1.4.1.311.2.1.14",
+  /** Microsoft's UPN, an otherName (szOID_NT_PRINCIPAL_NAME). */
+  userPrincipalName: "1.3.6.1.4.1.311.20.2.3",
   challengePassword: "1.2.840.113549.1.9.7",
   unstructuredName: "1.2.840.113549.1.9.2",
   unstructuredAddress: "1.2.840.113549.1.9.8",

@@ -4,6 +4,7 @@ import ipaddr from "ipaddr.js";
 import type { Violation } from "../refusal.ts";
 import { formatGeneralName, type GeneralName } from "../x509/name/general-name.ts";
 import type { DistinguishedName } from "../x509/name/read.ts";
+import type { UnreadableName } from "../x509/name/read-general-names.ts";
 import type { Notice } from "./notice.ts";
 
 /** Patterns by kind of name; a kind without a pattern is refused. */
@@ -16,6 +17,8 @@ export interface AltNamePolicy {
   readonly uri: readonly string[];
   /** `user@host`, `@host`, `.domain` for all hosts below, or `*`. */
   readonly email: readonly string[];
+  /** User principal names, in the patterns of `email`. */
+  readonly upn: readonly string[];
   /** Whether `*.name` may be certified where `dns` allows the names below. */
   readonly wildcard: boolean;
 }
@@ -37,8 +40,19 @@ export function judgeNameKinds(kinds: readonly string[]): Violation[] {
     field: "subjectAltName",
     rule: "subjectAltName.kind",
     got: kind,
-    want: "dns, ip, uri or email",
+    want: "dns, ip, uri, email or upn",
     message: `A name of kind ${kind} cannot be certified here.`,
+  }));
+}
+
+/** Names that are none of their kind: each is told with what was probably meant. */
+export function judgeUnreadable(names: readonly UnreadableName[]): Violation[] {
+  return names.map(({ position, shown, want, meant }) => ({
+    field: `subjectAltName[${position}]`,
+    rule: "subjectAltName.format",
+    got: shown,
+    want: meant ?? want,
+    message: `${shown} is not ${want}.${meant === undefined ? "" : ` Ask for ${meant} instead.`}`,
   }));
 }
 
@@ -153,6 +167,7 @@ export function isCovered({ kind, value }: GeneralName, pattern: string): boolea
     case "uri":
       return coversUri(pattern, value);
     case "email":
+    case "upn":
       return coversEmail(pattern, value);
   }
 }

@@ -12,6 +12,7 @@ import {
   judgeIdentity,
   judgeNameKinds,
   judgeNames,
+  judgeUnreadable,
   noticesOfNames,
   uniqueNames,
 } from "./alt-names.ts";
@@ -104,6 +105,7 @@ export function decide(input: DecisionInput): Accepted | Refused {
   const violations = [
     ...judgeCredential(request, grant, profile),
     ...judgeNameKinds(request.unsupportedNames),
+    ...judgeUnreadable(request.unreadableNames),
     ...subject.violations,
     ...judgeFixedSubject(grant, subject.subject),
     ...judgeNames(names, profile.altNames, grant.names),

@@ -8,6 +8,7 @@ import {
   findExtendedKeyUsage,
   type KeyUsage,
 } from "../x509/extensions/encode.ts";
+import { nameKinds } from "../x509/name/general-name.ts";
 import { findAttributeType } from "../x509/name/read.ts";
 import { type AltNamePolicy, isPatternWithin } from "./alt-names.ts";
 import type { KeyPolicy } from "./keys.ts";
@@ -297,8 +298,6 @@ function findWidenedSubject(subject: SubjectPolicy, base: SubjectPolicy, say: Sa
     }
   }
 }
-
-const nameKinds = ["dns", "ip", "uri", "email"] as const;
 
 function findWidenedNames(own: Partially<AltNamePolicy>, base: AltNamePolicy, say: Say): void {
   for (const kind of nameKinds) {

@@ -101,6 +101,7 @@ export function planNames(
     ip: of("ip"),
     uri: of("uri"),
     email: of("email"),
+    upn: of("upn"),
     wildcard: wildcards.length > 0,
   };
 }

@@ -10,7 +10,7 @@ export function registerToken(program: Command): void {
     .option("--cn <name>", "the CN that the certificate will have")
     .option(
       "--san <name>",
-      "a name it may carry: dns:…, ip:…, uri:…, email:… (repeatable)",
+      "a name it may carry: dns:…, ip:…, uri:…, email:…, upn:… (repeatable)",
       collect,
     )
     .option(

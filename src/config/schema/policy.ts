@@ -43,6 +43,10 @@ const emailPatterns = patterns(
   "Mail addresses that may stand in a certificate: `user@example.test`, `@example.test` for all of one host, `.example.test` for all hosts below.",
   "@example.test",
 );
+const upnPatterns = patterns(
+  "User principal names (Microsoft's otherName, for smart cards and 802.1X) that may stand in a certificate: the same patterns as for `email`.",
+  "@example.test",
+);
 const aboutWildcard = {
   description: "Whether `*.name` may be certified where `dns` allows the names below.",
   examples: [false] as const,
@@ -124,6 +128,7 @@ export const policySchema = Type.Object(
         ip: listOfText({ ...ipPatterns, ...{ default: [] } }),
         uri: listOfText({ ...uriPatterns, ...{ default: [] } }),
         email: listOfText({ ...emailPatterns, ...{ default: [] } }),
+        upn: listOfText({ ...upnPatterns, ...{ default: [] } }),
         wildcard: yesNo({ ...aboutWildcard, default: false }),
       },
       { ...aboutSubjectAltName, ...withoutDefault, default: {} },
@@ -297,6 +302,7 @@ export const profileSchema = Type.Object(
           ip: Type.Optional(listOfText(ipPatterns)),
           uri: Type.Optional(listOfText(uriPatterns)),
           email: Type.Optional(listOfText(emailPatterns)),
+          upn: Type.Optional(listOfText(upnPatterns)),
           wildcard: Type.Optional(yesNo(aboutWildcard)),
         },
         { ...aboutSubjectAltName, ...withoutDefault },

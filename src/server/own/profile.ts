@@ -19,7 +19,14 @@ export function ownProfile(name: string, extendedKeyUsage: readonly string[]): P
     },
     {
       subject: { rules: [{ name: "commonName", rule: "supplied" }], stringTypes: "any" },
-      altNames: { dns: ["*"], ip: ["0.0.0.0/0", "::/0"], uri: [], email: [], wildcard: false },
+      altNames: {
+        dns: ["*"],
+        ip: ["0.0.0.0/0", "::/0"],
+        uri: [],
+        email: [],
+        upn: [],
+        wildcard: false,
+      },
       keys: { rsa: false, ec: ["P-256", "P-384"], ed25519: false, ed448: false },
       keyReuse: "report",
     },

@@ -10,6 +10,7 @@ const names = Type.Object({
   ip: Type.Array(Type.String()),
   uri: Type.Array(Type.String()),
   email: Type.Array(Type.String()),
+  upn: Type.Array(Type.String()),
   wildcard: Type.Boolean(),
 });
 

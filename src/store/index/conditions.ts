@@ -110,7 +110,7 @@ export function foldCase(text: string): string {
   return text.toLowerCase();
 }
 
-const nameKinds = ["dns", "ip", "uri", "email"];
+const nameKinds = ["dns", "ip", "uri", "email", "upn"];
 
 function kindOf(san: string): string | undefined {
   const kind = san.slice(0, san.indexOf(":")).toLowerCase();

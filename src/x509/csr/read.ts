@@ -7,7 +7,11 @@ import { accepted, type Outcome, refused } from "../../refusal.ts";
 import { type PublicKey, readPublicKey } from "../key/read-public.ts";
 import type { GeneralName } from "../name/general-name.ts";
 import { type DistinguishedName, readName } from "../name/read.ts";
-import { readGeneralNames } from "../name/read-general-names.ts";
+import {
+  type RequestedNames,
+  readRequestedNames,
+  type UnreadableName,
+} from "../name/read-general-names.ts";
 import { readRequestSignature, signatureVerifies } from "./read-signature.ts";
 
 export { holdsPem, requestBytes } from "./read-bytes.ts";
@@ -27,6 +31,10 @@ interface RequestContent {
   readonly subjectAltNames: readonly GeneralName[];
   /** Names of kinds that are not issued, e.g. `directoryName`. */
   readonly unsupportedNames: readonly string[];
+  /** Names that are none of their kind, e.g. `DNS:10.0.0.5`. */
+  readonly unreadableNames: readonly UnreadableName[];
+  /** Names that the request has more than once. */
+  readonly repeatedNames: readonly GeneralName[];
   /** Everything in extensionRequest, also in Microsoft's, subjectAltName included. */
   readonly extensions: readonly RequestedExtension[];
   /** Names (or OIDs) of the other attributes, e.g. `challengePassword`. */
@@ -46,6 +54,8 @@ class ProvedRequest implements RequestContent {
   readonly publicKey: PublicKey;
   readonly subjectAltNames: readonly GeneralName[];
   readonly unsupportedNames: readonly string[];
+  readonly unreadableNames: readonly UnreadableName[];
+  readonly repeatedNames: readonly GeneralName[];
   readonly extensions: readonly RequestedExtension[];
   readonly attributes: readonly string[];
   readonly signatureAlgorithm: string;
@@ -59,6 +69,8 @@ class ProvedRequest implements RequestContent {
     this.publicKey = content.publicKey;
     this.subjectAltNames = content.subjectAltNames;
     this.unsupportedNames = content.unsupportedNames;
+    this.unreadableNames = content.unreadableNames;
+    this.repeatedNames = content.repeatedNames;
     this.extensions = content.extensions;
     this.attributes = content.attributes;
     this.signatureAlgorithm = signatureAlgorithm;
@@ -111,7 +123,13 @@ export function heldKeyRequest(
   publicKey: PublicKey,
   subjectAltNames: readonly GeneralName[],
 ): VerifiedRequest {
-  const nothing = { unsupportedNames: [], extensions: [], attributes: [] };
+  const nothing = {
+    unsupportedNames: [],
+    unreadableNames: [],
+    repeatedNames: [],
+    extensions: [],
+    attributes: [],
+  };
   const content = { subject, publicKey, subjectAltNames, ...nothing };
   return new ProvedRequest(new Uint8Array(), content, "TLS handshake");
 }
@@ -134,13 +152,22 @@ function readInfo(info: DerReader): RequestContent {
   const { attributes, extensions } = readAttributes(list);
   info.end();
   const alternative = extensions.find(({ oid }) => oid === oids.subjectAltName);
-  const { names: subjectAltNames, unsupported: unsupportedNames } =
+  const found: RequestedNames =
     alternative === undefined
-      ? { names: [], unsupported: [] }
+      ? { names: [], unsupported: [], unreadable: [], repeated: [] }
       : inPlace(alternative.value.byteOffset - info.bytes.byteOffset, () =>
-          readGeneralNames(alternative.value),
+          readRequestedNames(alternative.value),
         );
-  return { subject, publicKey, subjectAltNames, unsupportedNames, extensions, attributes };
+  return {
+    subject,
+    publicKey,
+    subjectAltNames: found.names,
+    unsupportedNames: found.unsupported,
+    unreadableNames: found.unreadable,
+    repeatedNames: found.repeated,
+    extensions,
+    attributes,
+  };
 }
 
 function readAttributes(

@@ -5,12 +5,15 @@
 
 import ipaddr from "ipaddr.js";
 import { accepted, type Outcome, refused } from "../../refusal.ts";
+import { suggestName } from "./suggest-name.ts";
 
-export type GeneralNameKind = "dns" | "ip" | "uri" | "email";
+/** Every kind of name that is issued; `upn` is the otherName of Microsoft's user principal name. */
+export const nameKinds = ["dns", "ip", "uri", "email", "upn"] as const;
+export type GeneralNameKind = (typeof nameKinds)[number];
 
 export interface GeneralName {
   readonly kind: GeneralNameKind;
-  /** Canonical: lower-case A-labels without trailing dot; RFC 5952; domain of email lower-case. */
+  /** Canonical: lower-case A-labels without trailing dot; RFC 5952; domain of email and UPN lower-case. */
   readonly value: string;
 }
 
@@ -18,15 +21,31 @@ export interface GeneralName {
 export function generalName(kind: GeneralNameKind, value: string): Outcome<GeneralName> {
   const canonical = canonicalForms[kind](value);
   if (canonical !== undefined) return accepted({ kind, value: canonical });
-  const shown = JSON.stringify(value.slice(0, 300)).replace(/[^\x20-\x7e]/g, hexEscape);
-  return refused("malformed-request", `${shown} is not ${generalNameForms[kind]}.`);
+  return refused("malformed-request", notOfKind(kind, value));
+}
+
+/** Whether a text is a name of this kind. */
+export function isNameOf(kind: GeneralNameKind, value: string): boolean {
+  return canonicalForms[kind](value) !== undefined;
+}
+
+/** The sentence for a text that is no name of its kind, in printable ASCII, with what was meant. */
+export function notOfKind(kind: GeneralNameKind, value: string): string {
+  const meant = suggestName(value, isNameOf);
+  const cure = meant === undefined ? "" : ` Did you mean ${meant}?`;
+  return `${showText(value)} is not ${generalNameForms[kind]}.${cure}`;
+}
+
+/** A text in quotes and printable ASCII, at most 300 characters of it. */
+export function showText(value: string): string {
+  return JSON.stringify(value.slice(0, 300)).replace(/[^\x20-\x7e]/g, hexEscape);
 }
 
 /** Parses `dns:web.example.test`, `IP:10.0.0.1`, `URI:…`, `email:…`, or a bare address or host. */
 export function parseGeneralNameText(text: string): Outcome<GeneralName> {
   const written = text.trim();
-  const [, prefix = "", rest = ""] = /^(dns|ip|uri|email):(.*)$/is.exec(written) ?? [];
-  const kind = (["dns", "ip", "uri", "email"] as const).find((k) => k === prefix.toLowerCase());
+  const [, prefix = "", rest = ""] = /^(dns|ip|uri|email|upn):(.*)$/is.exec(written) ?? [];
+  const kind = nameKinds.find((k) => k === prefix.toLowerCase());
   if (kind !== undefined) return generalName(kind, rest.trim());
   return generalName(canonicalIp(written) === undefined ? "dns" : "ip", written);
 }
@@ -41,6 +60,7 @@ export const generalNameForms: Readonly<Record<GeneralNameKind, string>> = {
   ip: "an IPv4 or IPv6 address",
   uri: "an absolute URI with a scheme, in ASCII",
   email: "an e-mail address (local part, @, DNS name, in ASCII)",
+  upn: "a user principal name (user, @, DNS name)",
 };
 
 const canonicalForms: Readonly<Record<GeneralNameKind, (text: string) => string | undefined>> = {
@@ -48,6 +68,7 @@ const canonicalForms: Readonly<Record<GeneralNameKind, (text: string) => string 
   ip: canonicalIp,
   uri: canonicalUri,
   email: canonicalEmail,
+  upn: canonicalUpn,
 };
 
 function canonicalDns(text: string): string | undefined {
@@ -105,6 +126,17 @@ function canonicalEmail(text: string): string | undefined {
   return /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/.test(local)
     ? `${local}@${host}`
     : undefined;
+}
+
+/** Any letters before the @, as directories have them; composed, so that one name has one spelling. */
+function canonicalUpn(text: string): string | undefined {
+  const [, user = "", domain = ""] = /^([^@]{1,64})@(.+)$/s.exec(text) ?? [];
+  const host = canonicalDns(domain);
+  if (host === undefined || host.startsWith("*") || domain.endsWith(".")) return undefined;
+  const isUser = /^[\p{L}\p{M}\p{N}!#$%&'^_`{}~+-]+(\.[\p{L}\p{M}\p{N}!#$%&'^_`{}~+-]+)*$/u.test(
+    user,
+  );
+  return isUser && user.normalize("NFC") === user ? `${user}@${host}` : undefined;
 }
 
 function hexEscape(character: string): string {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type AltNamePolicy, isPatternWithin, judgeName } from "../../../src/policy/alt-names.ts";
 import { nameOf } from "./cases.ts";
 
-const nothing: AltNamePolicy = { dns: [], ip: [], uri: [], email: [], wildcard: false };
+const nothing: AltNamePolicy = { dns: [], ip: [], uri: [], email: [], upn: [], wildcard: false };
 const judge = (name: string, policy: Partial<AltNamePolicy>, ceiling?: readonly string[]) =>
   judgeName(nameOf(name), { ...nothing, ...policy }, ceiling?.map(nameOf), "subjectAltName[0]").map(
     (one) => one.rule,

@@ -70,7 +70,14 @@ export const base: BasePolicy = {
     ],
     stringTypes: "any",
   },
-  altNames: { dns: [".example.test"], ip: ["10.0.0.0/8"], uri: [], email: [], wildcard: false },
+  altNames: {
+    dns: [".example.test"],
+    ip: ["10.0.0.0/8"],
+    uri: [],
+    email: [],
+    upn: [],
+    wildcard: false,
+  },
   keys: { rsa: { min: 2048, max: 4096 }, ec: ["P-256"], ed25519: true, ed448: false },
   keyReuse: "report",
 };

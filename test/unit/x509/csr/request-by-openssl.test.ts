@@ -384,10 +384,10 @@ describe("the form of a request", () => {
   });
 
   test("the offset of a bad name counts from the start of the request", () => {
-    const bad = write.tlv(0x82, Buffer.from("a b"));
+    const bad = write.tlv(0x89, Buffer.from("a b"));
     const der = handmade({ attributes: asking(extension("2.5.29.17", write.sequence(bad))) });
     const at = Number(/at byte (\d+)/.exec(told(der))?.[1]);
-    // The reader stands behind the name when it says that it is not a name.
+    // The reader stands behind the name when it says that no name has this tag.
     expect(Buffer.from(der).indexOf(Buffer.from(bad)) + bad.length).toBe(at);
   });
 

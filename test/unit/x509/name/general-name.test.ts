@@ -116,7 +116,14 @@ describe("text", () => {
 
 describe("GeneralNames", () => {
   test("what is encoded is read back, octet by octet", () => {
-    const texts = ["dns:*.a.test", "ip:10.0.0.1", "ip:::a00:1", "uri:urn:x", "email:a@b.test"];
+    const texts = [
+      "dns:*.a.test",
+      "ip:10.0.0.1",
+      "ip:::a00:1",
+      "uri:urn:x",
+      "email:a@b.test",
+      "upn:änne.b@corp.test",
+    ];
     const names = texts.map((text) => {
       const outcome = parseGeneralNameText(text);
       if (!outcome.ok) throw new Error(outcome.refusal.detail);
@@ -131,12 +138,16 @@ describe("GeneralNames", () => {
   });
 
   test("kinds that are not issued are named and not dropped in silence", () => {
-    const other = implicit(0, oid("1.3.6.1.4.1.311.20.2.3"), true);
+    const other = implicit(0, oid("1.3.6.1.5.5.7.8.7"), true);
     const registered = implicit(8, oid("1.2.3.4").subarray(2));
     const der = sequence(other, implicit(4, sequence(), true), registered, bytes(2, "a.test"));
     expect(readGeneralNames(der)).toEqual({
       names: [{ kind: "dns", value: "a.test" }],
-      unsupported: ["otherName 1.3.6.1.4.1.311.20.2.3", "directoryName", "registeredID 1.2.3.4"],
+      unsupported: [
+        "otherName SRV-ID (1.3.6.1.5.5.7.8.7)",
+        "directoryName",
+        "registeredID 1.2.3.4",
+      ],
     });
   });
 
