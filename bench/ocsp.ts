@@ -131,7 +131,9 @@ async function fill() {
 
 async function startOurs(): Promise<ChildProcess> {
   const more = process.env["BENCH_NODE_ARGS"]?.split(" ") ?? [];
-  const args = [...more, main, "serve", "--data", data, "--set", "log.level=error"];
+  // The load comes from one address, which the plain listener limits too.
+  const settings = ["--set", "log.level=error", "--set", "limits.enabled=false"];
+  const args = [...more, main, "serve", "--data", data, ...settings];
   const server = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   await new Promise<void>((resolve) =>
     server.stdout?.on("data", (text) => String(text).includes("openssl verify") && resolve()),
