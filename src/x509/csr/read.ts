@@ -33,8 +33,6 @@ interface RequestContent {
   readonly unsupportedNames: readonly string[];
   /** Names that are none of their kind, e.g. `DNS:10.0.0.5`. */
   readonly unreadableNames: readonly UnreadableName[];
-  /** Names that the request has more than once. */
-  readonly repeatedNames: readonly GeneralName[];
   /** Everything in extensionRequest, also in Microsoft's, subjectAltName included. */
   readonly extensions: readonly RequestedExtension[];
   /** Names (or OIDs) of the other attributes, e.g. `challengePassword`. */
@@ -55,7 +53,6 @@ class ProvedRequest implements RequestContent {
   readonly subjectAltNames: readonly GeneralName[];
   readonly unsupportedNames: readonly string[];
   readonly unreadableNames: readonly UnreadableName[];
-  readonly repeatedNames: readonly GeneralName[];
   readonly extensions: readonly RequestedExtension[];
   readonly attributes: readonly string[];
   readonly signatureAlgorithm: string;
@@ -70,7 +67,6 @@ class ProvedRequest implements RequestContent {
     this.subjectAltNames = content.subjectAltNames;
     this.unsupportedNames = content.unsupportedNames;
     this.unreadableNames = content.unreadableNames;
-    this.repeatedNames = content.repeatedNames;
     this.extensions = content.extensions;
     this.attributes = content.attributes;
     this.signatureAlgorithm = signatureAlgorithm;
@@ -126,7 +122,6 @@ export function heldKeyRequest(
   const nothing = {
     unsupportedNames: [],
     unreadableNames: [],
-    repeatedNames: [],
     extensions: [],
     attributes: [],
   };
@@ -154,7 +149,7 @@ function readInfo(info: DerReader): RequestContent {
   const alternative = extensions.find(({ oid }) => oid === oids.subjectAltName);
   const found: RequestedNames =
     alternative === undefined
-      ? { names: [], unsupported: [], unreadable: [], repeated: [] }
+      ? { names: [], unsupported: [], unreadable: [] }
       : inPlace(alternative.value.byteOffset - info.bytes.byteOffset, () =>
           readRequestedNames(alternative.value),
         );
@@ -164,7 +159,6 @@ function readInfo(info: DerReader): RequestContent {
     subjectAltNames: found.names,
     unsupportedNames: found.unsupported,
     unreadableNames: found.unreadable,
-    repeatedNames: found.repeated,
     extensions,
     attributes,
   };

@@ -43,8 +43,6 @@ export interface RequestedNames {
   /** Kinds that are not issued, as text. */
   readonly unsupported: readonly string[];
   readonly unreadable: readonly UnreadableName[];
-  /** What appears more than once, each once. */
-  readonly repeated: readonly GeneralName[];
 }
 
 /**
@@ -75,7 +73,6 @@ function readList(
   const list: DerReader = outer.enter(0x30, field);
   outer.end();
   const names = new Map<string, GeneralName>();
-  const repeated = new Map<string, GeneralName>();
   const unsupported: string[] = [];
   const unreadable: UnreadableName[] = [];
   for (let position = 0; !list.done; position++) {
@@ -90,19 +87,14 @@ function readList(
     const name = found.text === undefined ? undefined : generalName(found.kind, found.text);
     if (name?.ok === true) {
       const key = formatGeneralName(name.value);
-      (names.has(key) ? repeated : names).set(key, name.value);
+      if (!names.has(key)) names.set(key, name.value);
     } else {
       const broken = describeUnreadable(found, content, position);
       unreadable.push(broken);
       refuse?.(list, broken);
     }
   }
-  return {
-    names: [...names.values()],
-    unsupported,
-    unreadable,
-    repeated: [...repeated.values()],
-  };
+  return { names: [...names.values()], unsupported, unreadable };
 }
 
 /** Kind and text of a name, undefined where its octets are no text; or what kind is not issued. */
