@@ -114,13 +114,12 @@ export function unreadable(field: string, got: string, want: string): Violation 
 }
 
 /** A refusal that lists parameters that cannot be read. */
-export function unreadableRefusal(violations: readonly Violation[]): Refusal {
+export function unreadableRefusal(unreadables: readonly Violation[]): Refusal {
+  const violations = boundViolations(unreadables);
   return {
     code: "malformed-request",
-    detail: boundViolations(violations)
-      .map((one) => one.message)
-      .join(" "),
-    violations: boundViolations(violations),
+    detail: violations.map((one) => one.message).join(" "),
+    violations,
   };
 }
 
